@@ -1,0 +1,223 @@
+//! What a session holds of recorders and replays while they run: requests in, status out.
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use serde::Serialize;
+
+use crate::bell::Bell;
+
+/// State of a recording, beside the state of the pipeline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingState {
+    /// Nothing is recorded.
+    #[default]
+    Idle,
+    /// Every sample that arrives is written.
+    Recording,
+    /// The file is open, samples are let go and the pause is marked.
+    Paused,
+    /// The file is being closed.
+    Finishing,
+    /// The file cannot be written any more; what was saved is kept.
+    Failed,
+}
+
+/// What goes into the file about the session that records.
+#[derive(Clone, Debug, Default)]
+pub struct SessionInfo {
+    /// Name of the pipeline; part of the file name.
+    pub name: String,
+    /// The pipeline as it runs, as JSON text.
+    pub pipeline_json: String,
+    /// Version of the program.
+    pub app_version: String,
+    /// File name without its ending; empty for one made from the local time.
+    pub file_name: String,
+}
+
+/// A parameter change for the edit journal.
+#[derive(Clone, Debug)]
+pub struct ParamChange {
+    /// `stage.key`.
+    pub path: String,
+    /// Value before.
+    pub old: serde_json::Value,
+    /// Value asked for.
+    pub new: serde_json::Value,
+    /// First sample that the new value applies to, in the stream of the stage.
+    pub at_sample: u64,
+    /// True if it was applied, false if it was refused.
+    pub applied: bool,
+    /// Who asked, such as `screen`.
+    pub by: String,
+    /// Monotonic time of the request.
+    pub timestamp_ns: u64,
+}
+
+/// Asked of a recorder.
+#[derive(Clone, Debug)]
+pub enum RecordCommand {
+    /// Opens a file and records.
+    Start(Arc<SessionInfo>),
+    /// Lets samples go until `Resume`.
+    Pause,
+    /// Records on in the same file.
+    Resume,
+    /// Closes the file.
+    Finish,
+    /// Puts a marker at the newest sample.
+    Marker {
+        /// What it says.
+        label: String,
+        /// Who set it.
+        source: String,
+        /// Monotonic time of the request.
+        timestamp_ns: u64,
+    },
+    /// Writes a change into the edit journal.
+    Param(ParamChange),
+}
+
+/// What is known of a recording.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RecorderStatus {
+    /// State of this recorder.
+    pub state: RecordingState,
+    /// File being written, or the last one that was finished.
+    pub path: Option<PathBuf>,
+    /// Monotonic time of the start.
+    pub started_ns: u64,
+    /// Seconds of signal in the file, pauses not counted.
+    pub recorded_s: f64,
+    /// Samples in the file, over all streams.
+    pub recorded_samples: u64,
+    /// Samples missing in the file between its first and last, pauses not counted.
+    pub lost_samples: u64,
+    /// Gaps in the file.
+    pub gaps: u64,
+    /// Markers in the file.
+    pub markers: u64,
+    /// Bytes written.
+    pub written_bytes: u64,
+    /// Bytes that are safe on disk.
+    pub saved_bytes: u64,
+    /// Duration of the last and the worst sync to disk, in ms.
+    pub last_sync_ms: f64,
+    /// Worst sync to disk so far, in ms.
+    pub worst_sync_ms: f64,
+    /// Per stream: name and samples in the file.
+    pub streams: Vec<(String, u64)>,
+    /// Why the recording failed.
+    pub error: Option<String>,
+    /// Folder that recordings go to.
+    pub dir: PathBuf,
+}
+
+/// Moves of a replay.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransportCommand {
+    /// Goes on.
+    Play,
+    /// Stands still.
+    Pause,
+    /// To this many seconds after the first sample.
+    Seek(f64),
+    /// Times real time; 0 is as fast as possible.
+    Speed(f64),
+}
+
+/// What is known of a replay.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct TransportStatus {
+    /// The file.
+    pub path: PathBuf,
+    /// Seconds after the first sample.
+    pub position_s: f64,
+    /// Seconds from the first to the last sample.
+    pub duration_s: f64,
+    /// Times real time; 0 is as fast as possible.
+    pub speed: f64,
+    /// False while standing still.
+    pub playing: bool,
+    /// The last sample has been played.
+    pub ended: bool,
+    /// Seconds and label of each marker.
+    pub markers: Arc<[(f64, String)]>,
+    /// Seconds at which samples are missing, and how many seconds of them.
+    pub gaps: Arc<[(f64, f64)]>,
+}
+
+/// A recorder accepts no more requests: too many wait, or it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the stage does not take requests: it has ended or is held up")]
+pub struct NotTaken;
+
+/// Requests to a stage and its status, for the session; the stage holds the other end.
+pub struct Handle<C, T> {
+    commands: Sender<C>,
+    status: Arc<Mutex<T>>,
+    bell: Bell,
+}
+
+/// The stage's end of a [`Handle`].
+pub struct HandleSeat<C, T> {
+    commands: Receiver<C>,
+    status: Arc<Mutex<T>>,
+}
+
+/// A recorder as the session sees it.
+pub type RecorderHandle = Handle<RecordCommand, RecorderStatus>;
+/// A recorder's own end.
+pub type RecorderSeat = HandleSeat<RecordCommand, RecorderStatus>;
+/// A replay as the session sees it.
+pub type TransportHandle = Handle<TransportCommand, TransportStatus>;
+/// A replay's own end.
+pub type TransportSeat = HandleSeat<TransportCommand, TransportStatus>;
+
+/// Requests that may wait for a stage.
+const MAX_WAITING: usize = 64;
+
+/// Makes both ends; `bell` wakes the stage's worker.
+pub fn handle<C, T: Default + Clone>(bell: Bell, first: T) -> (Handle<C, T>, HandleSeat<C, T>) {
+    let (sender, receiver) = bounded(MAX_WAITING);
+    let status = Arc::new(Mutex::new(first));
+    (Handle { commands: sender, status: status.clone(), bell }, HandleSeat { commands: receiver, status })
+}
+
+impl<C, T: Default + Clone> Handle<C, T> {
+    /// Posts a request. Never waits.
+    ///
+    /// # Errors
+    /// [`NotTaken`] when the stage has ended or does not keep up.
+    pub fn request(&self, command: C) -> Result<(), NotTaken> {
+        match self.commands.try_send(command) {
+            Ok(()) => {
+                self.bell.ring();
+                Ok(())
+            }
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(NotTaken),
+        }
+    }
+
+    /// What the stage last published.
+    pub fn status(&self) -> T {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl<C, T> HandleSeat<C, T> {
+    /// The next request, if any. Never waits.
+    pub fn next_request(&self) -> Option<C> {
+        self.commands.try_recv().ok()
+    }
+
+    /// Changes the published status. Takes a short lock: for sinks and transports, at most some ten times a second.
+    pub fn publish(&self, change: impl FnOnce(&mut T)) {
+        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

@@ -1,0 +1,427 @@
+//! A fixed set of buffers handed out as [`Packet`] (sole owner, writable) or [`Shared`] (counted, read-only).
+//!
+//! The only `unsafe` in the crate. One protocol: a slot is *free* (index in the free list, refs = 0), *owned* (one
+//! `Packet`, refs = 1) or *shared* (n `Shared`, refs = n). `&mut` to a body exists in *owned* only.
+#![expect(unsafe_code, reason = "buffers move between threads without a lock; see the protocol above")]
+
+use std::sync::atomic::{AtomicU32 as Counter, AtomicU64};
+
+use crate::{
+    bell::Bell,
+    packet::PacketHeader,
+    signal::{Signal, StreamSpec},
+    sync::{Arc, AtomicU32, FreeList, Ordering, UnsafeCell, fence},
+};
+
+/// Buffers of one shape, allocated once. Cloning gives another handle to the same buffers.
+pub struct MemoryPool<S: Signal> {
+    inner: Arc<Inner<S>>,
+}
+
+struct Inner<S: Signal> {
+    slots: Box<[Slot<S>]>,
+    free: FreeList,
+    channels: u16,
+    /// Values per frame.
+    frame_len: usize,
+    /// Frames per buffer.
+    max_batch: u32,
+    /// Rung when a buffer comes back; for stages that wait instead of losing samples.
+    on_return: Option<Bell>,
+    high_water: Counter,
+    misses: AtomicU64,
+}
+
+struct Slot<S: Signal> {
+    refs: AtomicU32,
+    body: UnsafeCell<Body<S>>,
+}
+
+struct Body<S: Signal> {
+    header: PacketHeader,
+    data: Box<[S::Elem]>,
+}
+
+// SAFETY: a body is reached through `Packet` (exclusive) or `Shared` (read-only); `Slot::refs` and the free list
+// order every hand-over, so no two threads race on a body. `S::Elem` is `Send + Sync`.
+unsafe impl<S: Signal> Sync for Inner<S> {}
+// SAFETY: as above; the bodies are plain data with no tie to a thread.
+unsafe impl<S: Signal> Send for Inner<S> {}
+
+impl<S: Signal> Clone for MemoryPool<S> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+impl<S: Signal> MemoryPool<S> {
+    /// Allocates `packets` buffers shaped for `spec`. The only allocation a pool ever makes.
+    pub fn new(spec: &StreamSpec, packets: u32) -> Self {
+        Self::with_bell(spec, packets, None)
+    }
+
+    /// As [`new`](Self::new); `on_return` is rung whenever a buffer comes back.
+    pub fn with_bell(spec: &StreamSpec, packets: u32, on_return: Option<Bell>) -> Self {
+        let frame_len = spec.frame_len();
+        let values = frame_len * spec.max_batch as usize;
+        let slot = || Slot {
+            refs: AtomicU32::new(0),
+            body: UnsafeCell::new(Body {
+                header: PacketHeader::default(),
+                data: vec![S::Elem::default(); values].into(),
+            }),
+        };
+        Self {
+            inner: Arc::new(Inner {
+                slots: (0..packets).map(|_| slot()).collect(),
+                free: FreeList::full(packets),
+                channels: u16::try_from(spec.channels.len()).unwrap_or(u16::MAX),
+                frame_len,
+                max_batch: spec.max_batch,
+                on_return,
+                high_water: Counter::new(0),
+                misses: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// Takes a free buffer, or `None` at once when all are in flight. Never allocates, never waits.
+    pub fn try_acquire(&self) -> Option<Packet<S>> {
+        let inner = &self.inner;
+        let Some(index) = inner.free.pop() else {
+            inner.misses.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            return None;
+        };
+        // Relaxed: the pop ordered us after the last owner, and nobody else holds this index.
+        inner.slots[index as usize].refs.store(1, Ordering::Relaxed);
+        let in_flight = (inner.slots.len() - inner.free.len().min(inner.slots.len())) as u32;
+        inner.high_water.fetch_max(in_flight, std::sync::atomic::Ordering::Relaxed);
+        let mut packet = Packet { handle: Handle { pool: inner.clone(), index } };
+        *packet.header_mut() = PacketHeader { channels: inner.channels, ..PacketHeader::default() };
+        Some(packet)
+    }
+
+    /// Frames that fit into one buffer.
+    pub fn max_batch(&self) -> u32 {
+        self.inner.max_batch
+    }
+}
+
+/// What can be seen of a pool without knowing what it holds.
+pub trait PoolView: Send + Sync {
+    /// Buffers nobody holds; other threads may change it at once.
+    fn free(&self) -> u32;
+    /// Buffers in all.
+    fn capacity(&self) -> u32;
+    /// Most buffers that were ever in flight at the same time.
+    fn high_water(&self) -> u32;
+    /// Times a buffer was wanted and none was free.
+    fn misses(&self) -> u64;
+    /// Bytes of all buffers together.
+    fn bytes(&self) -> u64;
+}
+
+impl<S: Signal> PoolView for MemoryPool<S> {
+    fn free(&self) -> u32 {
+        self.inner.free.len() as u32
+    }
+
+    fn capacity(&self) -> u32 {
+        self.inner.slots.len() as u32
+    }
+
+    fn high_water(&self) -> u32 {
+        self.inner.high_water.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    fn misses(&self) -> u64 {
+        self.inner.misses.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    fn bytes(&self) -> u64 {
+        let values = self.inner.frame_len as u64 * u64::from(self.inner.max_batch);
+        values * size_of::<S::Elem>() as u64 * self.inner.slots.len() as u64
+    }
+}
+
+/// One count in `Slot::refs`; returns the slot to its pool when it is the last.
+struct Handle<S: Signal> {
+    pool: Arc<Inner<S>>,
+    index: u32,
+}
+
+impl<S: Signal> Handle<S> {
+    fn slot(&self) -> &Slot<S> {
+        &self.pool.slots[self.index as usize]
+    }
+
+    fn body(&self) -> &Body<S> {
+        // SAFETY: we hold a count, so the slot is not free; `&mut` would need the sole `Packet`, which we either are
+        // (borrowed here as `&self`) or which cannot exist while a `Shared` does.
+        self.slot().body.with(|body| unsafe { &*body })
+    }
+
+    fn filled(&self) -> &[S::Elem] {
+        let body = self.body();
+        &body.data[..body.header.batch_size as usize * self.pool.frame_len]
+    }
+
+    fn channel(&self, channel: usize) -> impl Iterator<Item = S::Elem> + '_ {
+        let channels = usize::from(self.pool.channels);
+        debug_assert!(self.pool.frame_len == channels, "a spectrum has no channel of samples");
+        self.filled().iter().skip(channel).step_by(channels.max(1)).copied()
+    }
+
+    fn clone_count(&self) -> Self {
+        // Relaxed: a new count is only ever made from a live one, which already orders us after the writer.
+        self.slot().refs.fetch_add(1, Ordering::Relaxed);
+        Self { pool: self.pool.clone(), index: self.index }
+    }
+}
+
+impl<S: Signal> Drop for Handle<S> {
+    fn drop(&mut self) {
+        // Release: our reads of the body come before the count goes down ...
+        if self.slot().refs.fetch_sub(1, Ordering::Release) == 1 {
+            // ... and Acquire: they come before the next owner's writes (through the free list).
+            fence(Ordering::Acquire);
+            self.pool.free.push(self.index);
+            if let Some(bell) = &self.pool.on_return {
+                bell.ring();
+            }
+        }
+    }
+}
+
+/// Sole owner of a pool buffer. Dropping it gives the buffer back.
+pub struct Packet<S: Signal> {
+    handle: Handle<S>,
+}
+
+/// One of several read-only owners of a pool buffer. Cloning copies a count, not samples.
+pub struct Shared<S: Signal> {
+    handle: Handle<S>,
+}
+
+impl<S: Signal> Packet<S> {
+    /// What travels with the samples.
+    pub fn header(&self) -> &PacketHeader {
+        &self.handle.body().header
+    }
+
+    /// What travels with the samples, to be filled in.
+    pub fn header_mut(&mut self) -> &mut PacketHeader {
+        &mut self.body_mut().header
+    }
+
+    /// Frames that fit.
+    pub fn max_batch(&self) -> u32 {
+        self.handle.pool.max_batch
+    }
+
+    /// Sets the number of valid frames and gives room for them, to be overwritten.
+    ///
+    /// # Panics
+    /// If `frames` is above [`max_batch`](Self::max_batch).
+    pub fn frames_mut(&mut self, frames: u32) -> &mut [S::Elem] {
+        let values = frames as usize * self.handle.pool.frame_len;
+        assert!(frames <= self.max_batch(), "{frames} frames do not fit into a packet of {}", self.max_batch());
+        let body = self.body_mut();
+        body.header.batch_size = frames;
+        &mut body.data[..values]
+    }
+
+    /// All valid values, frame by frame.
+    pub fn samples(&self) -> &[S::Elem] {
+        self.handle.filled()
+    }
+
+    /// All valid values, frame by frame.
+    pub fn samples_mut(&mut self) -> &mut [S::Elem] {
+        let frames = self.header().batch_size;
+        self.frames_mut(frames)
+    }
+
+    /// Samples of one channel in time order. Not for spectra.
+    pub fn channel(&self, channel: usize) -> impl Iterator<Item = S::Elem> + '_ {
+        self.handle.channel(channel)
+    }
+
+    /// Gives up write access so that several readers can hold the buffer.
+    pub fn share(self) -> Shared<S> {
+        Shared { handle: self.handle }
+    }
+
+    fn body_mut(&mut self) -> &mut Body<S> {
+        // SAFETY: a `Packet` is the only handle to its slot and we borrow it mutably.
+        self.handle.slot().body.with_mut(|body| unsafe { &mut *body })
+    }
+}
+
+impl<S: Signal> Shared<S> {
+    /// What travels with the samples.
+    pub fn header(&self) -> &PacketHeader {
+        &self.handle.body().header
+    }
+
+    /// All valid values, frame by frame.
+    pub fn samples(&self) -> &[S::Elem] {
+        self.handle.filled()
+    }
+
+    /// Samples of one channel in time order. Not for spectra.
+    pub fn channel(&self, channel: usize) -> impl Iterator<Item = S::Elem> + '_ {
+        self.handle.channel(channel)
+    }
+
+    /// The buffer back for writing in place.
+    ///
+    /// # Errors
+    /// Gives the packet back while another reader holds it.
+    pub fn try_unique(self) -> Result<Packet<S>, Self> {
+        // Acquire, pairs with the Release in `Drop`: every past reader is done. A count of 1 is ours, and only a
+        // holder can raise it, so it stays 1.
+        if self.handle.slot().refs.load(Ordering::Acquire) == 1 {
+            Ok(Packet { handle: self.handle })
+        } else {
+            Err(self)
+        }
+    }
+}
+
+impl<S: Signal> Clone for Shared<S> {
+    fn clone(&self) -> Self {
+        Self { handle: self.handle.clone_count() }
+    }
+}
+
+#[cfg(test)]
+fn spec_of(max_batch: u32) -> StreamSpec {
+    use crate::signal::{ChannelSpec, Rate, SignalKind};
+    StreamSpec {
+        kind: SignalKind::Physical,
+        channels: [ChannelSpec::physical("c", "V")].into(),
+        rate: Rate::new(1, 1).expect("positive"),
+        max_batch,
+        spectrum: None,
+    }
+}
+
+/// Each model is shown to fail when its ordering is weakened; the mutation is named at the model.
+#[cfg(all(test, wavedeck_loom))]
+mod models {
+    use super::*;
+    use crate::signal::Physical;
+
+    fn one_packet(pool: &MemoryPool<Physical>, value: f32) -> Packet<Physical> {
+        let mut packet = pool.try_acquire().expect("the pool is fresh");
+        packet.frames_mut(1)[0] = value;
+        packet
+    }
+
+    /// Fails (data race) when the `fetch_sub` in `Drop` is Relaxed.
+    #[test]
+    fn the_last_of_two_readers_returns_the_buffer_once() {
+        loom::model(|| {
+            let pool = MemoryPool::<Physical>::new(&spec_of(1), 1);
+            let ours = one_packet(&pool, 1.0).share();
+            let theirs = ours.clone();
+            let reader = loom::thread::spawn(move || assert_eq!(theirs.samples()[0], 1.0));
+            assert_eq!(ours.samples()[0], 1.0);
+            drop(ours);
+            // Race the refill against the other reader.
+            if let Some(mut refilled) = pool.try_acquire() {
+                refilled.frames_mut(1)[0] = 2.0;
+            }
+            reader.join().expect("the reader does not panic");
+            assert_eq!(pool.free(), 1);
+        });
+    }
+
+    /// Fails (data race) when the load in `try_unique` is Relaxed.
+    #[test]
+    fn a_buffer_written_in_place_was_let_go_by_every_reader() {
+        loom::model(|| {
+            let pool = MemoryPool::<Physical>::new(&spec_of(1), 1);
+            let ours = one_packet(&pool, 1.0).share();
+            let theirs = ours.clone();
+            let reader = loom::thread::spawn(move || assert_eq!(theirs.samples()[0], 1.0));
+            if let Ok(mut sole) = ours.try_unique() {
+                sole.samples_mut()[0] = 3.0;
+            }
+            reader.join().expect("the reader does not panic");
+            assert_eq!(pool.free(), 1);
+        });
+    }
+}
+
+#[cfg(all(test, not(wavedeck_loom)))]
+mod tests {
+    use super::*;
+    use crate::signal::Physical;
+
+    #[test]
+    fn an_exhausted_pool_says_none_counts_it_and_recovers() {
+        let pool = MemoryPool::<Physical>::new(&spec_of(1), 2);
+        let first = pool.try_acquire().expect("free");
+        let second = pool.try_acquire().expect("free");
+        assert!(pool.try_acquire().is_none());
+        assert_eq!((pool.misses(), pool.high_water()), (1, 2));
+
+        let shared = first.share();
+        let clone = shared.clone();
+        drop(shared);
+        assert_eq!(pool.free(), 0);
+        assert!(clone.try_unique().is_ok());
+        drop(second);
+        assert_eq!(pool.free(), 2);
+    }
+
+    #[test]
+    fn a_shared_packet_is_not_writable_until_it_is_alone() {
+        let pool = MemoryPool::<Physical>::new(&spec_of(4), 1);
+        let mut packet = pool.try_acquire().expect("free");
+        packet.frames_mut(3).copy_from_slice(&[1.0, 2.0, 3.0]);
+        let shared = packet.share();
+        let clone = shared.clone();
+        let Err(shared) = shared.try_unique() else { panic!("two readers") };
+        assert_eq!(clone.samples(), [1.0, 2.0, 3.0]);
+        drop(clone);
+        assert_eq!(shared.try_unique().ok().map(|p| p.header().batch_size), Some(3));
+    }
+
+    #[test]
+    fn buffers_cross_threads_and_all_come_back() {
+        const PACKETS: u32 = if cfg!(miri) { 50 } else { 20_000 };
+        let pool = MemoryPool::<Physical>::new(&spec_of(2), 3);
+        let (sender, receiver) = std::sync::mpsc::sync_channel::<Shared<Physical>>(2);
+        let reader = std::thread::spawn(move || {
+            for (expected, packet) in (0u32..).zip(receiver) {
+                assert_eq!(packet.samples(), [expected as f32, expected as f32]);
+            }
+        });
+        let mut sent = 0;
+        while sent < PACKETS {
+            let Some(mut packet) = pool.try_acquire() else {
+                std::thread::yield_now();
+                continue;
+            };
+            packet.frames_mut(2).fill(sent as f32);
+            let shared = packet.share();
+            let kept = shared.clone();
+            sender.send(shared).expect("the reader lives");
+            drop(kept);
+            sent += 1;
+        }
+        drop(sender);
+        reader.join().expect("the reader does not panic");
+        assert_eq!(pool.free(), 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "5 frames do not fit into a packet of 4")]
+    fn more_frames_than_fit_are_refused() {
+        let pool = MemoryPool::<Physical>::new(&spec_of(4), 1);
+        pool.try_acquire().expect("free").frames_mut(5);
+    }
+}

@@ -1,0 +1,32 @@
+//! Wavedeck's data plane: config -> plan -> graph -> runtime, and what can be seen of it while it runs.
+//!
+//! A [`PipelineConfig`] is what was written. A [`Plan`] is a config in which every name and value has been checked. A
+//! [`Graph`] holds built stages with their ports joined. A [`Runtime`] runs them on threads of their own, changes
+//! parameters through one gate, and counts everything.
+mod config;
+mod control;
+mod event;
+#[cfg(test)]
+mod fixtures;
+mod graph;
+mod plan;
+mod problem;
+mod registry;
+mod rules;
+mod runtime;
+mod telemetry;
+#[cfg(test)]
+mod tests;
+mod threads;
+mod worker;
+
+pub use config::{
+    ConnectionConfig, LockRule, MAX_CAPACITY, MAX_CONFIG_BYTES, OnFault, PipelineConfig, PoolConfig, StageConfig,
+};
+pub use event::Event;
+pub use graph::Graph;
+pub use plan::{DEFAULT_CAPACITY, Plan, PlannedEdge, PlannedStage, PlannedWorker, RECORDER, RECORDER_CAPACITY};
+pub use problem::{Problem, Problems};
+pub use registry::{DuplicateId, StageRegistry};
+pub use runtime::{GateError, PipelineState, RecordingLock, Runtime, StopReport};
+pub use telemetry::{EdgeTelemetry, PoolTelemetry, StageState, StageTelemetry, Telemetry};

@@ -1,0 +1,547 @@
+//! A running pipeline: its threads, the one gate for every change, and its end.
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use crossbeam::channel::{Receiver, TrySendError, bounded};
+use serde::Serialize;
+use serde_json::Value;
+use wavedeck_api::{
+    bell::Bell,
+    clock,
+    handle::{RecordCommand, RecorderHandle, RecorderStatus, RecordingState, TransportHandle},
+    param::{Mutability, ParamSet, ParamSpec, ParamValue, suggestion},
+    signal::StreamSpec,
+    stage::{StageContext, StageError},
+    tap::Tap,
+};
+
+use crate::{
+    config::{LockRule, PipelineConfig},
+    control::Control,
+    event::Event,
+    graph::{Graph, NodeView},
+    plan::{Plan, RECORDER},
+    telemetry::{EdgeTelemetry, PoolTelemetry, StageState, StageTelemetry, Telemetry},
+    worker::{Mail, Mailbox, Seat, Worker},
+};
+
+/// Longest time that one call into a stage may wait.
+const TICK: Duration = Duration::from_millis(20);
+/// Changes that may wait for one stage.
+const MAILBOX: usize = 64;
+/// Events that may wait for the session.
+const MAX_EVENTS: usize = 4096;
+
+/// State of a pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PipelineState {
+    /// Not begun, or everything has ended.
+    Stopped,
+    /// Sources send.
+    Running,
+    /// Sources hold back.
+    Paused,
+    /// Sources have ended, what is in flight is being processed.
+    Draining,
+    /// A stage failed whose `on_fault` is `stop`, or every source has failed: nothing new will come.
+    Failed,
+}
+
+/// Why a request was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// There is no such stage.
+    #[error("no stage `{stage}` in this pipeline; {hint}")]
+    UnknownStage {
+        /// What was asked for.
+        stage: String,
+        /// What there is.
+        hint: String,
+    },
+    /// The stage or the lock refuses.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// Nothing in this pipeline can do that.
+    #[error("{0}")]
+    Impossible(&'static str),
+}
+
+impl GateError {
+    /// True if the parameters are locked now and the same request may pass later.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Stage(StageError::Busy | StageError::BusyRunning))
+    }
+}
+
+/// How a stop went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StopReport {
+    /// Stages that did not end in time; their threads are left to themselves.
+    pub stuck: Vec<String>,
+    /// Samples that were still queued.
+    pub in_flight: u64,
+}
+
+/// A running pipeline.
+pub struct Runtime {
+    plan: Plan,
+    control: Arc<Control>,
+    nodes: Vec<NodeView>,
+    links: Vec<Arc<wavedeck_api::link::LinkStats>>,
+    bells: Vec<Bell>,
+    mailboxes: Vec<Mailbox>,
+    workers: Mutex<Vec<Running>>,
+    /// Values in force, as far as the session has seen them applied.
+    values: Mutex<Vec<ParamSet>>,
+    gate: Arc<Mutex<Gate>>,
+    held: Mutex<Option<RecordingLock>>,
+}
+
+struct Running {
+    thread: Option<JoinHandle<()>>,
+    ended: Arc<AtomicBool>,
+    current: Arc<AtomicUsize>,
+    name: Arc<str>,
+    stages: Vec<Arc<str>>,
+}
+
+#[derive(Default)]
+struct Gate {
+    recordings: u32,
+}
+
+/// Parameters stay locked until this is dropped.
+pub struct RecordingLock {
+    gate: Arc<Mutex<Gate>>,
+}
+
+impl Drop for RecordingLock {
+    fn drop(&mut self) {
+        locked(&self.gate).recordings -= 1;
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Runtime {
+    /// Starts the threads of a graph. Sinks and stages in between get ready; sources wait for [`go`](Self::go).
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn launch(graph: Graph) -> Result<(Self, Receiver<Event>), StageError> {
+        let (sender, events) = bounded(MAX_EVENTS);
+        let control = Arc::new(Control::new(sender));
+        let Graph { plan, nodes, links, bells } = graph;
+        let views: Vec<NodeView> = nodes.iter().map(|node| node.view.clone()).collect();
+        let mut mailboxes = Vec::new();
+        let mut seats: Vec<Option<Seat>> = Vec::new();
+        for (index, node) in nodes.into_iter().enumerate() {
+            let (sender, mail) = bounded(MAILBOX);
+            let full = Arc::new(AtomicBool::new(false));
+            let bell = bells[plan.worker_of(index)].clone();
+            mailboxes.push(Mailbox { sender, full: full.clone(), bell });
+            seats.push(Some(Seat {
+                stage: node.stage,
+                view: node.view,
+                ctx: StageContext::new(TICK, control.stopping.clone()),
+                mail,
+                mail_flag: full,
+                values: plan.stages[index].params.iter().map(|(spec, value)| (spec, value.clone())).collect(),
+                on_fault: plan.stages[index].on_fault,
+                is_source: plan.is_source(index),
+            }));
+        }
+        let runtime = Self {
+            values: Mutex::new(plan.stages.iter().map(|stage| stage.params.clone()).collect()),
+            plan,
+            control,
+            nodes: views,
+            links,
+            bells,
+            mailboxes,
+            workers: Mutex::new(Vec::new()),
+            gate: Arc::default(),
+            held: Mutex::new(None),
+        };
+        for (index, planned) in runtime.plan.workers.iter().enumerate() {
+            let ended = Arc::new(AtomicBool::new(false));
+            let current = Arc::new(AtomicUsize::new(0));
+            let worker = Worker {
+                name: planned.name.clone(),
+                cpu: planned.cpu,
+                bell: runtime.bells[index].clone(),
+                seats: planned.stages.iter().map(|stage| seats[*stage].take()).collect(),
+                control: runtime.control.clone(),
+                current: current.clone(),
+            };
+            let flag = ended.clone();
+            let spawned = thread::Builder::new().name(planned.name.to_string()).spawn(move || {
+                worker.run();
+                flag.store(true, Ordering::Release);
+            });
+            let thread = match spawned {
+                Ok(thread) => thread,
+                Err(source) => {
+                    runtime.stop(Duration::from_secs(1));
+                    return Err(StageError::Io { what: format!("no thread for `{}`", planned.name), source });
+                }
+            };
+            locked(&runtime.workers).push(Running {
+                thread: Some(thread),
+                ended,
+                current,
+                name: planned.name.clone(),
+                stages: planned.stages.iter().map(|stage| runtime.plan.stages[*stage].id.clone()).collect(),
+            });
+        }
+        Ok((runtime, events))
+    }
+
+    /// Lets the sources open their devices and begin.
+    pub fn go(&self) {
+        self.control.let_go();
+        self.ring_all();
+    }
+
+    /// State of the pipeline.
+    pub fn state(&self) -> PipelineState {
+        let has_ended = self.has_ended();
+        let has_failed = self.control.has_failed() || self.every_source_is(&[StageState::Failed]);
+        match (has_failed, self.control.is_stopping()) {
+            (true, _) => PipelineState::Failed,
+            _ if has_ended => PipelineState::Stopped,
+            (_, true) => PipelineState::Draining,
+            _ if !self.control.may_go() => PipelineState::Stopped,
+            _ if self.control.is_paused() => PipelineState::Paused,
+            _ => PipelineState::Running,
+        }
+    }
+
+    /// True once every thread has ended.
+    pub fn has_ended(&self) -> bool {
+        locked(&self.workers).iter().all(|worker| worker.ended.load(Ordering::Acquire))
+    }
+
+    fn every_source_is(&self, states: &[StageState]) -> bool {
+        let mut sources = (0..self.nodes.len()).filter(|index| self.plan.is_source(*index)).peekable();
+        sources.peek().is_some() && sources.all(|index| states.contains(&self.nodes[index].stats.state()))
+    }
+
+    /// Stages that were disabled by an error or a panic.
+    pub fn faults(&self) -> u32 {
+        self.control.faults()
+    }
+
+    /// Sources hold back until [`resume`](Self::resume); samples go on being counted.
+    pub fn pause(&self) {
+        self.set_paused(true);
+    }
+
+    /// Sources send again.
+    pub fn resume(&self) {
+        self.set_paused(false);
+    }
+
+    fn set_paused(&self, paused: bool) {
+        for (index, node) in self.nodes.iter().enumerate().filter(|(index, _)| self.plan.is_source(*index)) {
+            debug_assert!(self.plan.is_source(index));
+            // A source that can wait is not called at all while paused; its counters stand still.
+            for output in node.outputs.iter().filter(|_| node.realtime) {
+                output.stats.set_paused(paused);
+            }
+        }
+        self.control.pause(paused);
+        self.ring_all();
+    }
+
+    /// The one gate for every client: checks the value, then state and lock, then posts the change to the stage.
+    ///
+    /// # Errors
+    /// Unknown stage or key, a value that is not allowed, or [`StageError::Busy`] while locked.
+    pub fn set_param(&self, stage: &str, key: &str, value: &Value, by: &str) -> Result<(), GateError> {
+        let (index, spec, value) = self.check_param(stage, key, value)?;
+        let gate = locked(&self.gate);
+        self.check_lock(spec, &gate)?;
+        let mailbox = &self.mailboxes[index];
+        match mailbox.sender.try_send(Mail { spec, value, by: by.into() }) {
+            Ok(()) => {
+                // Release, pairs with the worker's Acquire: it finds the mail once it sees the flag.
+                mailbox.full.store(true, Ordering::Release);
+                mailbox.bell.ring();
+                Ok(())
+            }
+            Err(TrySendError::Full(_)) => Err(GateError::Impossible("too many changes wait for this stage")),
+            Err(TrySendError::Disconnected(_)) => Err(GateError::Impossible("the stage has ended")),
+        }
+    }
+
+    /// Checks a change as [`set_param`](Self::set_param) does, without the lock and without making it.
+    ///
+    /// # Errors
+    /// Unknown stage or key, or a value that is not allowed.
+    pub fn check_param(
+        &self,
+        stage: &str,
+        key: &str,
+        value: &Value,
+    ) -> Result<(usize, &'static ParamSpec, ParamValue), GateError> {
+        let position = self.plan.stages.iter().position(|planned| &*planned.id == stage);
+        let index = position.ok_or_else(|| GateError::UnknownStage {
+            stage: stage.chars().take(60).collect(),
+            hint: suggestion(stage, self.plan.stages.iter().map(|planned| &*planned.id)),
+        })?;
+        let params = self.plan.stages[index].descriptor.params;
+        let (_, spec) = ParamSet::spec(params, key).map_err(StageError::from)?;
+        Ok((index, spec, spec.check(value).map_err(StageError::from)?))
+    }
+
+    /// Why a `Live` parameter would be refused now.
+    pub fn why_locked(&self) -> Option<&'static str> {
+        let gate = locked(&self.gate);
+        if gate.recordings > 0 {
+            return Some("locked while recording: pause it with R to edit");
+        }
+        let strict = self.plan.config.lock == LockRule::Running && self.state() == PipelineState::Running;
+        strict.then_some("locked while the pipeline runs: pause it with p to edit")
+    }
+
+    fn check_lock(&self, spec: &ParamSpec, gate: &Gate) -> Result<(), StageError> {
+        match spec.mutability {
+            Mutability::Cosmetic => Ok(()),
+            _ if gate.recordings > 0 => Err(StageError::Busy),
+            Mutability::Fixed => Err(StageError::NotLive(spec.key)),
+            Mutability::Live if self.plan.config.lock == LockRule::Running => match self.state() {
+                PipelineState::Running => Err(StageError::BusyRunning),
+                _ => Ok(()),
+            },
+            Mutability::Live => Ok(()),
+        }
+    }
+
+    /// Locks the parameters until the guard is dropped.
+    pub fn lock_for_recording(&self) -> RecordingLock {
+        locked(&self.gate).recordings += 1;
+        RecordingLock { gate: self.gate.clone() }
+    }
+
+    /// Passes a request to every recorder, and locks or frees the parameters with it.
+    ///
+    /// # Errors
+    /// When there is no recorder, it does not take requests, or the request does not fit its state.
+    pub fn record(&self, command: &RecordCommand) -> Result<(), GateError> {
+        let recorders: Vec<&Arc<RecorderHandle>> = self.recorders().collect();
+        if recorders.is_empty() {
+            return Err(GateError::Impossible("this pipeline has no source to record"));
+        }
+        let mut held = locked(&self.held);
+        let state = self.recording_state();
+        let fits = match command {
+            RecordCommand::Start(_) => matches!(state, RecordingState::Idle | RecordingState::Failed) && held.is_none(),
+            RecordCommand::Pause => state == RecordingState::Recording,
+            RecordCommand::Resume => state == RecordingState::Paused,
+            RecordCommand::Finish | RecordCommand::Marker { .. } => {
+                matches!(state, RecordingState::Recording | RecordingState::Paused)
+            }
+            RecordCommand::Param(_) => true,
+        };
+        if !fits {
+            return Err(GateError::Impossible(match (command, state) {
+                (RecordCommand::Start(_), _) => "a recording is open already",
+                (_, RecordingState::Finishing) => "the recording is being finished",
+                _ => "there is no recording for that: R starts one",
+            }));
+        }
+        if matches!(command, RecordCommand::Start(_) | RecordCommand::Resume) && held.is_none() {
+            *held = Some(self.lock_for_recording());
+        }
+        let mut outcome = Ok(());
+        for recorder in recorders {
+            if recorder.request(command.clone()).is_err() {
+                outcome =
+                    Err(GateError::Impossible("the recorder takes no requests: it has ended or the disk is stuck"));
+            }
+        }
+        if matches!(command, RecordCommand::Pause | RecordCommand::Finish) || outcome.is_err() {
+            *held = None;
+        }
+        outcome
+    }
+
+    /// Frees the parameters when a recording ended by itself, for instance on a full disk. To be called now and then.
+    pub fn tend(&self) {
+        let mut held = locked(&self.held);
+        if held.is_some() && matches!(self.recording_state(), RecordingState::Failed) {
+            *held = None;
+        }
+        drop(held);
+        if self.control.has_failed() && !self.control.is_stopping() {
+            self.begin_stop();
+        }
+    }
+
+    /// State over all recorders: the one that needs attention most.
+    pub fn recording_state(&self) -> RecordingState {
+        let rank = |state: RecordingState| match state {
+            RecordingState::Idle => 0,
+            RecordingState::Finishing => 1,
+            RecordingState::Paused => 2,
+            RecordingState::Recording => 3,
+            RecordingState::Failed => 4,
+        };
+        let states = self.recorders().map(|recorder| recorder.status().state);
+        states.max_by_key(|state| rank(*state)).unwrap_or_default()
+    }
+
+    /// Every recorder of the pipeline.
+    pub fn recorders(&self) -> impl Iterator<Item = &Arc<RecorderHandle>> {
+        self.nodes.iter().filter_map(|node| node.recorder.as_ref())
+    }
+
+    /// What is known of the recordings.
+    pub fn recorder_statuses(&self) -> Vec<RecorderStatus> {
+        self.recorders().map(|recorder| recorder.status()).collect()
+    }
+
+    /// Every replay of the pipeline.
+    pub fn transports(&self) -> impl Iterator<Item = &Arc<TransportHandle>> {
+        self.nodes.iter().filter_map(|node| node.transport.as_ref())
+    }
+
+    /// Starts looking at an output, or `None` if there is none of that name or someone looks already.
+    pub fn tap(&self, stage: &str, port: &str) -> Option<Tap> {
+        let node = self.nodes.iter().find(|node| &*node.id == stage)?;
+        node.outputs.iter().find(|output| output.port == port)?.tap.open()
+    }
+
+    /// Every output: stage, port and shape, sources first.
+    pub fn outputs(&self) -> impl Iterator<Item = (&Arc<str>, &'static str, &StreamSpec)> {
+        let nodes = self.plan.order.iter().map(|index| &self.nodes[*index]);
+        nodes.flat_map(|node| node.outputs.iter().map(|output| (&node.id, output.port, &output.spec)))
+    }
+
+    /// The plan that runs.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Takes over what an event says of values in force. The session passes every event through here.
+    pub fn absorb(&self, event: &Event) {
+        if let Event::ParamApplied { stage, key, new, .. } = event
+            && let Some(index) = self.plan.stages.iter().position(|planned| planned.id == *stage)
+        {
+            // It passed the same check on its way in.
+            let _ = locked(&self.values)[index].set(key, new);
+        }
+    }
+
+    /// Values in force, per stage in the order of the config.
+    pub fn values(&self) -> Vec<ParamSet> {
+        locked(&self.values).clone()
+    }
+
+    /// The config with the values in force.
+    pub fn running_config(&self) -> PipelineConfig {
+        let mut config = self.plan.config.clone();
+        for (stage, values) in config.stages.iter_mut().zip(self.values()) {
+            for (spec, value) in values.iter() {
+                let json = spec.to_json(value);
+                if stage.params.contains_key(spec.key) || json != spec.to_json(&spec.default()) {
+                    stage.params.insert(spec.key.to_owned(), json);
+                }
+            }
+        }
+        config
+    }
+
+    /// Copies every counter.
+    pub fn telemetry(&self) -> Telemetry {
+        let edges = self.plan.edges.iter().zip(&self.links).map(|(edge, link)| EdgeTelemetry {
+            id: edge.id.clone(),
+            capacity: link.capacity,
+            policy: link.policy,
+            to_recorder: self.plan.stages[edge.to.0].descriptor.id == RECORDER,
+            counts: link.counts(),
+        });
+        let stages = self.nodes.iter().enumerate().map(|(index, node)| StageTelemetry {
+            id: node.id.clone(),
+            kind: self.plan.stages[index].descriptor.id,
+            thread: self.plan.workers[self.plan.worker_of(index)].name.clone(),
+            state: node.stats.state(),
+            packets: node.stats.packets(),
+            busy: node.stats.busy(),
+            worst: node.stats.worst(),
+            waits: node.realtime,
+            outputs: node.outputs.iter().map(|output| (output.port, output.stats.counts())).collect(),
+        });
+        let pools = self.nodes.iter().flat_map(|node| {
+            node.outputs.iter().map(|output| PoolTelemetry {
+                name: format!("{}.{}", node.id, output.port).into(),
+                capacity: output.pool.capacity(),
+                in_use: output.pool.capacity().saturating_sub(output.pool.free()),
+                high_water: output.pool.high_water(),
+                misses: output.pool.misses(),
+                bytes: output.pool.bytes(),
+            })
+        });
+        Telemetry {
+            at_ns: clock::now_ns(),
+            stages: stages.collect(),
+            edges: edges.collect(),
+            pools: pools.collect(),
+            lost_events: self.control.lost_events(),
+        }
+    }
+
+    /// Asks sources to end; everything in flight is processed. Returns at once.
+    pub fn begin_stop(&self) {
+        self.control.stop();
+        self.set_paused(false);
+        self.ring_all();
+    }
+
+    /// Ends the pipeline: sources end, everything drains. After `patience` the stages that still run are named and
+    /// left to themselves.
+    pub fn stop(&self, patience: Duration) -> StopReport {
+        self.begin_stop();
+        let deadline = Instant::now() + patience;
+        let mut stuck = Vec::new();
+        for worker in locked(&self.workers).iter_mut() {
+            while !worker.ended.load(Ordering::Acquire) && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(2));
+            }
+            if worker.ended.load(Ordering::Acquire) {
+                if let Some(thread) = worker.thread.take() {
+                    let _ = thread.join();
+                }
+            } else {
+                let current = worker.current.load(Ordering::Relaxed);
+                stuck.push(worker.stages.get(current).unwrap_or(&worker.name).to_string());
+            }
+        }
+        let in_flight = self.links.iter().map(|link| link.counts().in_flight_samples).sum();
+        StopReport { stuck, in_flight }
+    }
+
+    fn ring_all(&self) {
+        for bell in &self.bells {
+            bell.ring();
+        }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if !self.has_ended() {
+            self.begin_stop();
+        }
+    }
+}

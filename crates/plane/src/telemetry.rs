@@ -1,0 +1,185 @@
+//! Counters of the engine room, copied at one moment.
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::Serialize;
+use wavedeck_api::{
+    link::{LinkCounts, Overflow},
+    port::OutputCounts,
+};
+
+/// All counters.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Telemetry {
+    /// Monotonic time of the copy, see [`wavedeck_api::clock`].
+    pub at_ns: u64,
+    /// One per stage, in the order of the config.
+    pub stages: Vec<StageTelemetry>,
+    /// One per connection, in the order of the config.
+    pub edges: Vec<EdgeTelemetry>,
+    /// One per output.
+    pub pools: Vec<PoolTelemetry>,
+    /// Events that found no room on their way to the session.
+    pub lost_events: u64,
+}
+
+/// State of one stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StageState {
+    /// Not started yet.
+    #[default]
+    Waiting,
+    /// In its `start`.
+    Starting,
+    /// Processing.
+    Running,
+    /// In its `finish`.
+    Finishing,
+    /// Ended as it should.
+    Done,
+    /// Disabled by an error or a panic.
+    Failed,
+}
+
+/// Counters of one stage.
+#[derive(Clone, Debug, Serialize)]
+pub struct StageTelemetry {
+    /// Id in the config.
+    pub id: Arc<str>,
+    /// Stage type.
+    pub kind: &'static str,
+    /// Name of its worker thread.
+    pub thread: Arc<str>,
+    /// What it is doing.
+    pub state: StageState,
+    /// Calls of `process` that did work.
+    pub packets: u64,
+    /// Time in such calls; for realtime sources waiting for the device is part of it.
+    pub busy: Duration,
+    /// Longest such call.
+    pub worst: Duration,
+    /// True if waiting for the outside world is part of `busy`.
+    pub waits: bool,
+    /// Counters of each output, by port.
+    pub outputs: Vec<(&'static str, OutputCounts)>,
+}
+
+/// Counters of one connection.
+#[derive(Clone, Debug, Serialize)]
+pub struct EdgeTelemetry {
+    /// `board.out -> volts.in`.
+    pub id: Arc<str>,
+    /// Packets that fit.
+    pub capacity: u32,
+    /// What happens when they do not.
+    pub policy: Overflow,
+    /// True if it ends at a recorder.
+    pub to_recorder: bool,
+    /// The counters.
+    #[serde(flatten)]
+    pub counts: LinkCounts,
+}
+
+/// Use of one pool.
+#[derive(Clone, Debug, Serialize)]
+pub struct PoolTelemetry {
+    /// `stage.port`.
+    pub name: Arc<str>,
+    /// Buffers in all.
+    pub capacity: u32,
+    /// Buffers in flight.
+    pub in_use: u32,
+    /// Most buffers that were ever in flight.
+    pub high_water: u32,
+    /// Times a buffer was wanted and none was free.
+    pub misses: u64,
+    /// Bytes of all buffers.
+    pub bytes: u64,
+}
+
+/// Counters that a worker writes for one of its stages.
+#[derive(Debug, Default)]
+pub(crate) struct StageStats {
+    state: AtomicU8,
+    packets: AtomicU64,
+    busy_ns: AtomicU64,
+    worst_ns: AtomicU64,
+}
+
+const STATES: [StageState; 6] = [
+    StageState::Waiting,
+    StageState::Starting,
+    StageState::Running,
+    StageState::Finishing,
+    StageState::Done,
+    StageState::Failed,
+];
+
+impl StageStats {
+    pub(crate) fn set_state(&self, state: StageState) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    pub(crate) fn state(&self) -> StageState {
+        STATES.get(usize::from(self.state.load(Ordering::Acquire))).copied().unwrap_or_default()
+    }
+
+    /// Counts one call that did work. Only the stage's own worker calls this, so plain loads and stores suffice.
+    pub(crate) fn worked(&self, took: Duration) {
+        let ns = wavedeck_api::clock::nanoseconds(took);
+        self.packets.store(self.packets.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.busy_ns.store(self.busy_ns.load(Ordering::Relaxed) + ns, Ordering::Relaxed);
+        if ns > self.worst_ns.load(Ordering::Relaxed) {
+            self.worst_ns.store(ns, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn packets(&self) -> u64 {
+        self.packets.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn busy(&self) -> Duration {
+        Duration::from_nanos(self.busy_ns.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn worst(&self) -> Duration {
+        Duration::from_nanos(self.worst_ns.load(Ordering::Relaxed))
+    }
+}
+
+impl Telemetry {
+    /// Samples lost for whatever reason but a drop policy: by devices, for want of a buffer, at links that must not
+    /// drop.
+    pub fn lost_samples(&self) -> u64 {
+        let outputs = self.stages.iter().flat_map(|stage| &stage.outputs);
+        let at_outputs: u64 = outputs.map(|(_, counts)| counts.lost_device + counts.lost_overrun).sum();
+        let blocking = self.edges.iter().filter(|edge| edge.policy == Overflow::Block);
+        at_outputs + blocking.map(|edge| edge.counts.dropped_samples).sum::<u64>()
+    }
+
+    /// Samples let go by links with a drop policy.
+    pub fn shed_samples(&self) -> u64 {
+        let dropping = self.edges.iter().filter(|edge| edge.policy != Overflow::Block);
+        dropping.map(|edge| edge.counts.dropped_samples).sum()
+    }
+
+    /// The fullest queue: its share and the edge.
+    pub fn worst_queue(&self) -> Option<(f64, &EdgeTelemetry)> {
+        let fill = |edge: &EdgeTelemetry| {
+            f64::from(u32::try_from(edge.counts.in_flight_packets).unwrap_or(u32::MAX)) / f64::from(edge.capacity)
+        };
+        self.edges.iter().map(|edge| (fill(edge).min(1.0), edge)).max_by(|a, b| a.0.total_cmp(&b.0))
+    }
+
+    /// The fullest pool: its share and the pool.
+    pub fn worst_pool(&self) -> Option<(f64, &PoolTelemetry)> {
+        let fill = |pool: &PoolTelemetry| f64::from(pool.in_use) / f64::from(pool.capacity.max(1));
+        self.pools.iter().map(|pool| (fill(pool), pool)).max_by(|a, b| a.0.total_cmp(&b.0))
+    }
+}

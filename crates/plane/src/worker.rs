@@ -1,0 +1,297 @@
+//! A thread that runs one or more stages: calls those with work, sleeps when none has any.
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crossbeam::channel::{Receiver, Sender};
+use wavedeck_api::{
+    bell::Bell,
+    clock,
+    param::{ParamSpec, ParamValue},
+    stage::{Flow, Stage, StageContext, StageError},
+};
+
+use crate::{config::OnFault, control::Control, event::Event, graph::NodeView, telemetry::StageState};
+
+/// A change on its way to a stage.
+pub(crate) struct Mail {
+    pub(crate) spec: &'static ParamSpec,
+    pub(crate) value: ParamValue,
+    pub(crate) by: Arc<str>,
+}
+
+/// The posting end of a stage's mailbox.
+#[derive(Clone)]
+pub(crate) struct Mailbox {
+    pub(crate) sender: Sender<Mail>,
+    /// Set after a post, so that a worker without mail reads one flag and no queue.
+    pub(crate) full: Arc<AtomicBool>,
+    pub(crate) bell: Bell,
+}
+
+/// A stage in the hands of its worker.
+pub(crate) struct Seat {
+    pub(crate) stage: Box<dyn Stage>,
+    pub(crate) view: NodeView,
+    pub(crate) ctx: StageContext,
+    pub(crate) mail: Receiver<Mail>,
+    pub(crate) mail_flag: Arc<AtomicBool>,
+    pub(crate) values: Vec<(&'static ParamSpec, ParamValue)>,
+    pub(crate) on_fault: OnFault,
+    pub(crate) is_source: bool,
+}
+
+pub(crate) struct Worker {
+    pub(crate) name: Arc<str>,
+    pub(crate) cpu: Option<u32>,
+    pub(crate) bell: Bell,
+    pub(crate) seats: Vec<Option<Seat>>,
+    pub(crate) control: Arc<Control>,
+    /// Seat that is being called, for naming a stage that is stuck.
+    pub(crate) current: Arc<AtomicUsize>,
+}
+
+/// Outcome of one turn of a seat.
+enum Turn {
+    Worked,
+    Idle,
+    Until(Instant),
+    Ended,
+}
+
+impl Worker {
+    /// Runs until every stage has ended.
+    pub(crate) fn run(mut self) {
+        self.bell.bind();
+        self.pin();
+        let holds_source = self.seats.iter().flatten().any(|seat| seat.is_source);
+        if holds_source && !self.wait_for_go() {
+            self.seats.clear();
+        }
+        for index in 0..self.seats.len() {
+            self.current.store(index, Ordering::Relaxed);
+            if let Some(seat) = &mut self.seats[index]
+                && !seat.start(&self.control)
+            {
+                drop_seat(&mut self.seats[index]);
+            }
+        }
+        let mut is_armed = false;
+        loop {
+            let (mut alive, mut worked, mut deadline) = (false, false, None::<Instant>);
+            for index in 0..self.seats.len() {
+                let Some(seat) = &mut self.seats[index] else { continue };
+                self.current.store(index, Ordering::Relaxed);
+                match seat.turn(&self.control) {
+                    Turn::Worked => worked = true,
+                    Turn::Idle => {}
+                    Turn::Until(moment) => deadline = Some(deadline.map_or(moment, |other| other.min(moment))),
+                    Turn::Ended => {
+                        drop_seat(&mut self.seats[index]);
+                        worked = true;
+                        continue;
+                    }
+                }
+                alive = true;
+            }
+            if !alive && self.seats.iter().all(Option::is_none) {
+                break;
+            }
+            match (worked, is_armed) {
+                (true, true) => {
+                    self.bell.disarm();
+                    is_armed = false;
+                }
+                (true, false) => {}
+                // Announce sleep, then look once more: what was pushed in between is found.
+                (false, false) => {
+                    self.bell.arm();
+                    is_armed = true;
+                }
+                (false, true) => {
+                    self.bell.sleep(deadline);
+                    is_armed = false;
+                }
+            }
+        }
+    }
+
+    /// Sources open their devices only when the rest is ready. False if the pipeline is stopped before that.
+    fn wait_for_go(&self) -> bool {
+        loop {
+            if self.control.is_stopping() {
+                return false;
+            }
+            self.bell.arm();
+            if self.control.may_go() {
+                self.bell.disarm();
+                return true;
+            }
+            self.bell.sleep(Some(Instant::now() + Duration::from_millis(500)));
+        }
+    }
+
+    fn pin(&self) {
+        let Some(cpu) = self.cpu else { return };
+        let mut set = rustix::thread::CpuSet::new();
+        set.set(cpu as usize);
+        if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
+            tracing::warn!(thread = &*self.name, cpu, %error, "the thread could not be pinned");
+        }
+    }
+}
+
+impl Seat {
+    /// False if the stage failed to start.
+    fn start(&mut self, control: &Control) -> bool {
+        self.view.stats.set_state(StageState::Starting);
+        let (stage, ctx) = (&mut self.stage, &mut self.ctx);
+        let outcome = guarded(|| stage.start(ctx));
+        self.pass_notes(control);
+        match outcome {
+            Ok(()) => {
+                self.view.stats.set_state(StageState::Running);
+                true
+            }
+            Err(error) => {
+                self.fail(&error, control);
+                false
+            }
+        }
+    }
+
+    fn turn(&mut self, control: &Control) -> Turn {
+        if self.mail_flag.load(Ordering::Relaxed) {
+            self.read_mail(control);
+        }
+        if !self.view.realtime && !self.outputs_are_ready() {
+            return Turn::Idle;
+        }
+        if self.is_source && control.is_stopping() {
+            return self.finish(control);
+        }
+        if self.is_source && !self.view.realtime && control.is_paused() {
+            return Turn::Idle;
+        }
+        let began = Instant::now();
+        let (stage, ctx) = (&mut self.stage, &mut self.ctx);
+        let outcome = guarded(|| stage.process(ctx));
+        self.pass_notes(control);
+        match outcome {
+            Ok(Flow::Again) => {
+                self.view.stats.worked(began.elapsed());
+                Turn::Worked
+            }
+            Ok(Flow::Idle) => Turn::Idle,
+            Ok(Flow::Until(moment)) => Turn::Until(moment),
+            Ok(Flow::Done) => self.finish(control),
+            Err(error) => {
+                self.fail(&error, control);
+                Turn::Ended
+            }
+        }
+    }
+
+    /// True if whatever the stage sends in one call finds a buffer and room.
+    fn outputs_are_ready(&self) -> bool {
+        self.view.outputs.iter().all(|output| output.pool.free() > 0 && output.links.iter().all(|link| link.has_room()))
+    }
+
+    fn read_mail(&mut self, control: &Control) {
+        // Acquire, pairs with the Release of the post: mail posted before the flag is in the queue.
+        self.mail_flag.swap(false, Ordering::Acquire);
+        while let Ok(Mail { spec, value, by }) = self.mail.try_recv() {
+            let old = self.values.iter().find(|(known, _)| known.key == spec.key).map(|(_, value)| spec.to_json(value));
+            let (old, new) = (old.unwrap_or_default(), spec.to_json(&value));
+            let stage = &mut self.stage;
+            let outcome = guarded(|| stage.set_param(spec.key, &value));
+            let (stage, key, timestamp_ns) = (self.view.id.clone(), spec.key, clock::now_ns());
+            let at_sample = self.next_sample();
+            match outcome {
+                Ok(()) => {
+                    if let Some(slot) = self.values.iter_mut().find(|(known, _)| known.key == key) {
+                        slot.1 = value;
+                    }
+                    let epoch = self.view.epoch.fetch_add(1, Ordering::Relaxed) + 1;
+                    control.tell(Event::ParamApplied { stage, key, old, new, at_sample, epoch, by, timestamp_ns });
+                }
+                Err(error) => {
+                    let why = error.to_string().into();
+                    control.tell(Event::ParamRefused { stage, key, old, new, at_sample, why, by, timestamp_ns });
+                }
+            }
+        }
+    }
+
+    /// First sample that a change made now applies to.
+    fn next_sample(&self) -> u64 {
+        if self.is_source {
+            self.view.outputs.first().map_or(0, |output| output.stats.counts().next_sample)
+        } else {
+            self.view.next_input_sample.load(Ordering::Relaxed)
+        }
+    }
+
+    fn finish(&mut self, control: &Control) -> Turn {
+        self.view.stats.set_state(StageState::Finishing);
+        let (stage, ctx) = (&mut self.stage, &mut self.ctx);
+        let outcome = guarded(|| stage.finish(ctx));
+        self.pass_notes(control);
+        match outcome {
+            Ok(()) => {
+                self.view.stats.set_state(StageState::Done);
+                control.tell(Event::StageDone { stage: self.view.id.clone() });
+            }
+            Err(error) => self.fail(&error, control),
+        }
+        Turn::Ended
+    }
+
+    fn fail(&mut self, error: &StageError, control: &Control) {
+        self.view.stats.set_state(StageState::Failed);
+        let stops = self.on_fault == OnFault::Stop;
+        control.tell(Event::StageFailed { stage: self.view.id.clone(), error: with_causes(error).into(), stops });
+        control.count_fault(stops);
+    }
+
+    fn pass_notes(&mut self, control: &Control) {
+        for note in self.ctx.take_notes() {
+            control.tell(Event::Note { stage: self.view.id.clone(), note });
+        }
+    }
+}
+
+/// Drops a stage; its ports close. A panic in its `Drop` harms nobody else.
+fn drop_seat(seat: &mut Option<Seat>) {
+    let taken = seat.take();
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(taken)));
+}
+
+/// Calls into a stage; a panic becomes an error.
+fn guarded<T>(call: impl FnOnce() -> Result<T, StageError>) -> Result<T, StageError> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(StageError::Panicked(panic_text(&*panic))))
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+}
+
+/// An error and what caused it, in one line.
+fn with_causes(error: &StageError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,39 @@
+//! Recordings: written so that what is called saved survives, read back sample for sample, exported.
+mod batches;
+mod chunk;
+mod codec;
+mod commit;
+mod container;
+mod csv_export;
+mod error;
+mod gap;
+mod index;
+mod info;
+mod layout;
+mod ledger;
+mod naming;
+mod options;
+mod proto;
+mod reader;
+mod recount;
+mod schema;
+mod stamp;
+mod stored;
+mod tail;
+mod writer;
+
+pub use batches::{Batches, DecodedBatch, Samples};
+pub use commit::CommitStatus;
+pub use csv_export::{CsvOptions, CsvSummary, export_csv, export_csv_file};
+pub use error::{ExportError, ReadError, WriteError};
+pub use gap::{Gap, GapReason, GapTracker};
+pub use info::{EditReport, GapReport, MarkerReport, RecordingInfo, StreamReport};
+pub use ledger::{Ledger, StreamLedger};
+pub use options::{Edit, Event, Finished, RecordingOptions, StreamInfo};
+pub use reader::Recording;
+pub use stamp::LocalTime;
+pub use stored::{Codec, StoredEdit, StoredEvent, StoredGap, StoredStream};
+pub use writer::RecordingWriter;
+
+/// Version of the layout of topics, metadata and payloads; a reader refuses a newer one.
+pub const FORMAT_VERSION: u32 = 1;

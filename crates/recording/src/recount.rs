@@ -1,0 +1,67 @@
+//! Makes the account of a recording anew from its samples and gaps.
+use std::collections::BTreeMap;
+
+use mcap::records::Channel;
+
+use crate::{
+    ledger::{Ledger, StreamLedger},
+    proto, schema,
+    stored::StoredGap,
+};
+
+/// An account in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Recount {
+    roles: BTreeMap<u16, Role>,
+    streams: Vec<StreamLedger>,
+}
+
+#[derive(Debug)]
+enum Role {
+    /// Samples of the stream with this number.
+    Samples(usize),
+    Gaps,
+}
+
+impl Recount {
+    /// Takes note of what the messages of a channel are.
+    pub(crate) fn add_channel(&mut self, channel: &Channel) {
+        if self.roles.contains_key(&channel.id) {
+            return;
+        }
+        if channel.topic == schema::GAPS {
+            self.roles.insert(channel.id, Role::Gaps);
+        } else if let Some(name) = schema::stream_of(&channel.topic) {
+            self.roles.insert(channel.id, Role::Samples(self.streams.len()));
+            self.streams.push(StreamLedger::new(name));
+        }
+    }
+
+    /// Counts a message; one that is not understood counts nothing.
+    pub(crate) fn add_message(&mut self, channel: u16, payload: &[u8]) {
+        match self.roles.get(&channel) {
+            Some(Role::Samples(stream)) => {
+                if let Ok(view) = proto::decode_batch(payload) {
+                    self.streams[*stream].record(view.head.first_index, u64::from(view.head.n_frames));
+                }
+            }
+            Some(Role::Gaps) => {
+                let Ok(gap) = serde_json::from_slice::<StoredGap>(payload) else {
+                    return;
+                };
+                if let Some(ledger) = self.streams.iter_mut().find(|ledger| ledger.stream == gap.stream) {
+                    ledger.miss(gap.first_index, gap.n, gap.reason);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// The account of all that was counted.
+    pub(crate) fn ledger(self) -> Ledger {
+        Ledger {
+            streams: self.streams,
+            failed: None,
+        }
+    }
+}

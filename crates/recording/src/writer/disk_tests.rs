@@ -1,0 +1,381 @@
+//! Disks that fill up, fail or stand still, and what a recording makes of them.
+use std::{
+    fs::File,
+    io::{self, ErrorKind},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use crossbeam::channel::{self, Receiver};
+use tempfile::{TempDir, tempdir};
+use wavedeck_api::{
+    clock::Anchor,
+    packet::PacketHeader,
+    signal::{ChannelSpec, Rate, SignalKind, StreamSpec},
+};
+
+use super::RecordingWriter;
+use crate::{
+    commit::Disk,
+    error::WriteError,
+    gap::{Gap, GapReason},
+    options::{Event, Finished, RecordingOptions, StreamInfo},
+    reader::Recording,
+};
+
+const FRAMES: u32 = 100;
+
+/// A real file with faults to order. Only what matters to the tests is shared.
+struct FaultyDisk {
+    file: File,
+    faults: Arc<Faults>,
+    written: u64,
+    /// Where each write waits for leave; `None` to wait for nothing.
+    gate: Option<Receiver<()>>,
+}
+
+#[derive(Default)]
+struct Faults {
+    /// Bytes the disk can hold; 0 for any number.
+    capacity: AtomicU64,
+    sync_fails: AtomicBool,
+    syncs: AtomicU64,
+}
+
+impl Disk for FaultyDisk {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(gate) = &self.gate {
+            // A closed gate is an open one: the test is over.
+            gate.recv().unwrap_or(());
+        }
+        let capacity = self.faults.capacity.load(SeqCst);
+        let room = if capacity == 0 {
+            u64::MAX
+        } else {
+            capacity.saturating_sub(self.written)
+        };
+        let fitting = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+        self.file.append(&bytes[..fitting])?;
+        self.written += fitting as u64;
+        if fitting == bytes.len() {
+            Ok(())
+        } else {
+            Err(ErrorKind::StorageFull.into())
+        }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.faults.syncs.fetch_add(1, SeqCst);
+        if self.faults.sync_fails.load(SeqCst) {
+            return Err(io::Error::other("a bad sector"));
+        }
+        self.file.sync()
+    }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.written = length;
+        self.file.truncate(length)
+    }
+}
+
+/// A recording on a faulty disk.
+struct Bench {
+    dir: TempDir,
+    writer: RecordingWriter,
+    faults: Arc<Faults>,
+    next: u64,
+}
+
+fn options(dir: &Path) -> RecordingOptions {
+    RecordingOptions {
+        dir: dir.to_owned(),
+        name: Some("run".into()),
+        ..RecordingOptions::default()
+    }
+}
+
+impl Bench {
+    fn new(change: impl FnOnce(&mut RecordingOptions), gate: Option<Receiver<()>>) -> Self {
+        let dir = tempdir().expect("a directory");
+        let faults = Arc::new(Faults::default());
+        let spec = StreamSpec {
+            kind: SignalKind::Counts,
+            channels: [ChannelSpec::counts("CH1", "uV", 1.0)].into(),
+            rate: Rate::new(1000, 1).expect("positive"),
+            max_batch: FRAMES,
+            spectrum: None,
+        };
+        let stream = StreamInfo {
+            name: "eeg".into(),
+            spec,
+            device: String::new(),
+        };
+        let anchor = Anchor {
+            monotonic_ns: 0,
+            unix_ns: 1,
+        };
+        let mut options = options(dir.path());
+        change(&mut options);
+        let shared = Arc::clone(&faults);
+        let disk = move |file| -> Box<dyn Disk> {
+            Box::new(FaultyDisk {
+                file,
+                faults: shared,
+                written: 0,
+                gate,
+            })
+        };
+        let writer = RecordingWriter::create_on(options, &[stream], anchor, disk).expect("created");
+        Self {
+            dir,
+            writer,
+            faults,
+            next: 0,
+        }
+    }
+
+    fn try_feed(&mut self) -> Result<(), WriteError> {
+        let header = PacketHeader {
+            first_sample: self.next,
+            timestamp_ns: self.next * 1_000_000,
+            batch_size: FRAMES,
+            channels: 1,
+            ..PacketHeader::default()
+        };
+        // Hard to compress, so that bytes in are about bytes out.
+        let samples: Vec<i32> = (0..FRAMES).map(|n| noise(self.next + u64::from(n))).collect();
+        self.writer
+            .batch_counts(0, &header, &samples, header.timestamp_ns)?;
+        self.next = header.end_sample();
+        self.writer.tick(header.timestamp_ns)
+    }
+
+    fn feed_until_error(&mut self) -> WriteError {
+        loop {
+            if let Err(error) = self.try_feed() {
+                return error;
+            }
+        }
+    }
+}
+
+fn noise(index: u64) -> i32 {
+    (index
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .rotate_left(29)
+        .wrapping_mul(0xbf58_476d_1ce4_e5b9)
+        >> 32) as i32
+}
+
+/// Frames of a recording, each of which must be as it was fed.
+fn check_frames(path: &Path) -> u64 {
+    let recording = Recording::open(path).expect("a recording");
+    let mut frames = 0;
+    for batch in recording.batches(0, 0).expect("the stream") {
+        let batch = batch.expect("whole");
+        let expected = (batch.first_index..batch.end_index()).map(noise).collect();
+        assert_eq!(batch.samples, crate::Samples::Counts(expected));
+        frames += u64::from(batch.n_frames);
+    }
+    assert_eq!(recording.ledger().streams[0].recorded, frames);
+    frames
+}
+
+/// Lets `writer` write on until the disk has taken up its failure.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = std::time::Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_full_disk_keeps_every_chunk_before_and_the_file_is_closed() {
+    let mut bench = Bench::new(|_| {}, None);
+    bench.faults.capacity.store(60_000, SeqCst);
+    let error = bench.feed_until_error();
+    assert!(matches!(error, WriteError::Failed { .. }), "{error}");
+    let accepted = bench.writer.recorded(0);
+    // Room for the end of the file, as a spare would give it.
+    bench.faults.capacity.store(0, SeqCst);
+
+    let Finished {
+        path, ledger, bytes, ..
+    } = bench.writer.finish().expect("closed");
+
+    let recording = Recording::open(&path).expect("a recording");
+    assert!(recording.is_closed());
+    assert_eq!(bytes, recording.bytes());
+    assert!(
+        recording
+            .ledger()
+            .failed
+            .as_deref()
+            .is_some_and(|reason| reason.contains("cannot write"))
+    );
+    let frames = check_frames(&path);
+    assert_eq!(frames, ledger.streams[0].recorded);
+    assert!(frames > 5000 && frames < accepted, "{frames} of {accepted}");
+    assert_eq!(recording.recount().expect("whole").streams, ledger.streams);
+}
+
+#[test]
+fn a_disk_that_stays_full_leaves_a_part_file_of_whole_chunks() {
+    let mut bench = Bench::new(|_| {}, None);
+    bench.faults.capacity.store(60_000, SeqCst);
+    bench.feed_until_error();
+    bench.faults.capacity.store(60_001, SeqCst);
+    let part = bench.writer.path().to_owned();
+
+    let error = bench.writer.finish().expect_err("no room");
+
+    let WriteError::NotClosed { path, kept_bytes, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(path, part);
+    assert_eq!(std::fs::metadata(&part).expect("there").len(), kept_bytes);
+    assert!(check_frames(&part) > 5000);
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_called_saved_and_the_disk_is_not_asked_again() {
+    let mut bench = Bench::new(|options| options.sync_interval = Duration::ZERO, None);
+    let status = bench.writer.status();
+    bench.faults.sync_fails.store(true, SeqCst);
+    let saved = status.saved_bytes();
+    bench.feed_until_error();
+    let syncs = bench.faults.syncs.load(SeqCst);
+
+    let finished = bench.writer.finish().expect("closed");
+
+    assert_eq!(bench.faults.syncs.load(SeqCst), syncs);
+    assert_eq!((status.saved_bytes(), status.saved_samples(0)), (saved, 0));
+    assert!(
+        finished
+            .ledger
+            .failed
+            .is_some_and(|reason| reason.contains("a bad sector"))
+    );
+    check_frames(&finished.path);
+}
+
+#[test]
+fn a_disk_that_stands_still_makes_packets_refused_and_memory_stay() {
+    let (leave, gate) = channel::unbounded();
+    leave.send(()).expect("held by the disk");
+    let mut bench = Bench::new(|options| options.max_pending_bytes = 100_000, Some(gate));
+    let status = bench.writer.status();
+
+    let error = bench.feed_until_error();
+    assert!(
+        matches!(
+            error,
+            WriteError::Overflow {
+                limit_bytes: 100_000,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(status.pending_bytes() <= 110_000, "{}", status.pending_bytes());
+    let lost_from = bench.next;
+    for _ in 0..1000 {
+        assert!(matches!(bench.try_feed(), Err(WriteError::Overflow { .. })));
+        bench
+            .writer
+            .tick(bench.next * 1_000_000 + 3_600_000_000_000)
+            .expect("open");
+    }
+    assert!(status.pending_bytes() <= 110_000, "{}", status.pending_bytes());
+    drop(leave);
+    wait_until("the disk goes on", || status.pending_bytes() < 50_000);
+    bench.next += 500;
+    let gap = Gap {
+        first_index: lost_from,
+        n: 500,
+        reason: GapReason::Overrun,
+    };
+    bench.writer.gap(0, &gap, 0).expect("noted");
+    bench.try_feed().expect("taken again");
+
+    let finished = bench.writer.finish().expect("closed");
+
+    let ledger = &finished.ledger.streams[0];
+    assert_eq!((ledger.lost(), ledger.is_balanced()), (500, true));
+    assert!(finished.ledger.is_degraded());
+    assert_eq!(check_frames(&finished.path), ledger.recorded);
+}
+
+#[test]
+fn saved_follows_written_when_the_disk_confirms() {
+    let (leave, gate) = channel::unbounded();
+    leave.send(()).expect("held by the disk");
+    let mut bench = Bench::new(|options| options.sync_interval = Duration::ZERO, Some(gate));
+    let status = bench.writer.status();
+    for _ in 0..10 {
+        bench.try_feed().expect("taken");
+    }
+    bench.writer.commit().expect("open");
+    assert_eq!((status.saved_samples(0), status.saved_until_ns()), (0, 0));
+
+    drop(leave);
+    wait_until("all is saved", || status.saved_samples(0) == 1000);
+
+    wait_until("the time follows", || status.saved_until_ns() == 1_000_000_000);
+    wait_until("bytes agree", || status.saved_bytes() == status.accepted_bytes());
+    assert_eq!(status.pending_bytes(), 0);
+    drop(bench.writer);
+}
+
+#[test]
+fn a_mark_is_saved_without_waiting_for_the_interval() {
+    let mut bench = Bench::new(|options| options.sync_interval = Duration::from_secs(3600), None);
+    let status = bench.writer.status();
+    let before = status.syncs();
+    bench
+        .writer
+        .event(
+            &Event {
+                label: "now".into(),
+                ..Event::default()
+            },
+            1,
+        )
+        .expect("noted");
+
+    bench.writer.tick(100_000_000).expect("open");
+
+    wait_until("the mark is saved", || {
+        status.syncs() > before && status.saved_bytes() == status.accepted_bytes()
+    });
+}
+
+#[test]
+fn a_storm_of_gaps_makes_no_more_than_ten_chunks_a_second() {
+    let mut bench = Bench::new(|_| {}, None);
+    for n in 0..1000u64 {
+        let gap = Gap {
+            first_index: n * 2,
+            n: 1,
+            reason: GapReason::Device,
+        };
+        bench.writer.gap(0, &gap, n * 1_000_000).expect("noted");
+        bench.writer.tick(n * 1_000_000).expect("open");
+    }
+
+    let finished = bench.writer.finish().expect("closed");
+
+    let recording = Recording::open(&finished.path).expect("a recording");
+    assert!(
+        recording.chunks().len() <= 12,
+        "{} chunks",
+        recording.chunks().len()
+    );
+    assert_eq!(recording.gaps().expect("readable").len(), 1000);
+    drop(bench.dir);
+}

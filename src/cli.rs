@@ -1,0 +1,327 @@
+//! The command line: what may be written, and which exit code it ends with.
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A terminal acquisition workstation: live waveforms, recordings that survive, every lost sample accounted for.
+#[derive(Debug, Parser)]
+#[command(name = "wavedeck", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do; without it, the built-in demo runs.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const EXAMPLES: &str = "Examples:
+  wavedeck                                                  live waveforms of a built-in synthetic board
+  wavedeck run configs/cyton.json --set board.port=/dev/ttyUSB0
+  wavedeck run configs/cyton.json --headless --record --duration 10m
+  wavedeck replay recordings/sample.mcap
+  wavedeck export recordings/sample.mcap --to csv -o sample.csv
+
+Exit codes: 0 ok, 1 the job failed, 2 bad usage or config, 3 finished, but samples were lost or a stage was disabled.";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs a pipeline: on the screen, or without one
+    Run(RunArgs),
+    /// Replays a recording through its pipeline
+    Replay(ReplayArgs),
+    /// Checks a pipeline file: all its mistakes, or the plan of threads, queues and pools
+    Check(CheckArgs),
+    /// Lists the stage types, or one with its parameters
+    Stages(StagesArgs),
+    /// Lists serial ports
+    Devices(DevicesArgs),
+    /// Says what is in a recording: streams, gaps, markers, edits
+    Info(InfoArgs),
+    /// Writes a recording in another format
+    Export(ExportArgs),
+    /// Plays a device on a pseudo-terminal, to rehearse and to test with
+    Emulate(EmulateArgs),
+}
+
+/// Options of everything that runs a pipeline.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Runs without a screen: one status line per second, a summary at the end
+    #[arg(long)]
+    pub headless: bool,
+    /// Records from the first sample on
+    #[arg(long)]
+    pub record: bool,
+    /// Ends after this time, such as 500ms, 30s, 10m, 2h
+    #[arg(long, value_parser = duration)]
+    pub duration: Option<std::time::Duration>,
+    /// With --headless: one JSON object per line, the summary last
+    #[arg(long, requires = "headless")]
+    pub json: bool,
+    /// Changes a parameter of the pipeline file
+    #[arg(long = "set", value_name = "STAGE.KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Log file; a daily file in the state folder of the user if left out
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Draws with ASCII characters only
+    #[arg(long)]
+    pub ascii: bool,
+    /// Colours of the screen; found out from the terminal if left out
+    #[arg(long, value_enum)]
+    pub color: Option<ColorArg>,
+    /// Most pictures per second
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=120))]
+    pub fps: u32,
+}
+
+/// Number of colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorArg {
+    /// No colour: signs, words and reverse video say it all
+    None,
+    /// The terminal's own 16 colours
+    #[value(name = "16")]
+    Ansi,
+    /// 256 colours
+    #[value(name = "256")]
+    Indexed,
+    /// 24-bit colours
+    #[value(name = "true")]
+    True,
+}
+
+/// `run`
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Pipeline file
+    pub config: PathBuf,
+    /// How to run it
+    #[command(flatten)]
+    pub options: RunOptions,
+}
+
+/// `replay`
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// The recording
+    pub recording: PathBuf,
+    /// Another pipeline than the one the recording was made with
+    #[arg(long, value_name = "CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Times real time, 0.1 to 1000, or `max`
+    #[arg(long, default_value = "1", value_parser = speed)]
+    pub speed: f64,
+    /// Begins this long after the first sample, such as 12.5s
+    #[arg(long, value_parser = duration)]
+    pub from: Option<std::time::Duration>,
+    /// Ends this long after the first sample
+    #[arg(long, value_parser = duration)]
+    pub to: Option<std::time::Duration>,
+    /// Begins again at the end
+    #[arg(long = "loop")]
+    pub repeat: bool,
+    /// How to run it
+    #[command(flatten)]
+    pub options: RunOptions,
+}
+
+/// `check`
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Pipeline file
+    pub config: PathBuf,
+    /// Changes a parameter of the pipeline file
+    #[arg(long = "set", value_name = "STAGE.KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `stages`
+#[derive(Args, Debug)]
+pub struct StagesArgs {
+    /// A stage type; all if left out
+    pub id: Option<String>,
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `devices`
+#[derive(Args, Debug)]
+pub struct DevicesArgs {
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `info`
+#[derive(Args, Debug)]
+pub struct InfoArgs {
+    /// The recording
+    pub recording: PathBuf,
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `export`
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// The recording
+    pub recording: PathBuf,
+    /// Format
+    #[arg(long = "to", value_enum, value_name = "FORMAT")]
+    pub format: ExportFormat,
+    /// File to write; `-` for standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Stream, where there are several
+    #[arg(long)]
+    pub stream: Option<String>,
+    /// Raw ADC counts instead of physical units
+    #[arg(long)]
+    pub counts: bool,
+    /// Begins this long after the first sample, such as 12.5s
+    #[arg(long, value_parser = duration)]
+    pub from: Option<std::time::Duration>,
+    /// Ends this long after the first sample
+    #[arg(long, value_parser = duration)]
+    pub to_time: Option<std::time::Duration>,
+    /// Channels by number from 1, such as 1,3-8
+    #[arg(long, value_parser = channels)]
+    pub channels: Option<Channels>,
+    /// Replaces the file if it is there
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// Formats to export to.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ExportFormat {
+    /// A table: sample, time, channels, marker
+    Csv,
+}
+
+/// Channel numbers from 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channels(pub Vec<usize>);
+
+/// `emulate`
+#[derive(Args, Debug)]
+pub struct EmulateArgs {
+    /// The device
+    #[command(subcommand)]
+    pub device: EmulatedDevice,
+}
+
+/// Devices that can be played.
+#[derive(Debug, Subcommand)]
+pub enum EmulatedDevice {
+    /// An OpenBCI Cyton, with or without Daisy
+    Cyton(CytonArgs),
+}
+
+/// `emulate cyton`
+#[derive(Args, Debug)]
+pub struct CytonArgs {
+    /// Symbolic link to make, under which the host opens the port
+    #[arg(long, value_name = "PATH")]
+    pub link: PathBuf,
+    /// With a Daisy: sixteen channels at 125 Hz
+    #[arg(long)]
+    pub daisy: bool,
+    /// At sample N, K samples are lost by the radio; may be given several times
+    #[arg(long, value_name = "N:K")]
+    pub gap_at: Vec<crate::emulate::Gap>,
+    /// Streams this long, then ends
+    #[arg(long, value_name = "S")]
+    pub seconds: Option<f64>,
+    /// Writes every row that was sent into this CSV file
+    #[arg(long, value_name = "FILE")]
+    pub truth: Option<PathBuf>,
+}
+
+/// Reads `500ms`, `30s`, `1.5m`, `2h` or plain seconds.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || format!("a time is written such as 500ms, 30s, 1.5m or 2h, got `{text}`");
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor = match unit.trim() {
+        "" | "s" => 1.0,
+        "ms" => 1e-3,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    let seconds = number.parse::<f64>().map_err(|_| wrong())? * factor;
+    std::time::Duration::try_from_secs_f64(seconds).ok().filter(|_| seconds <= 1e9).ok_or_else(wrong)
+}
+
+/// Reads a speed: 0.1 to 1000, or `max`, which is 0.
+fn speed(text: &str) -> Result<f64, String> {
+    if text == "max" {
+        return Ok(0.0);
+    }
+    let number = text.trim_end_matches('x').parse::<f64>().ok().filter(|speed| (0.1..=1000.0).contains(speed));
+    number.ok_or_else(|| format!("a speed is 0.1 to 1000, or max, got `{text}`"))
+}
+
+/// Reads `1,3-8`.
+fn channels(text: &str) -> Result<Channels, String> {
+    let wrong = || format!("channels are written such as 1,3-8, counted from 1 to 256, got `{text}`");
+    let number = |text: &str| text.trim().parse::<usize>().ok().filter(|n| (1..=256).contains(n)).ok_or_else(wrong);
+    let mut list = Vec::new();
+    for part in text.split(',') {
+        match part.split_once('-') {
+            Some((first, last)) => {
+                let (first, last) = (number(first)?, number(last)?);
+                if first > last {
+                    return Err(wrong());
+                }
+                list.extend(first - 1..last);
+            }
+            None => list.push(number(part)? - 1),
+        }
+    }
+    Ok(Channels(list))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read_with_their_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
+        for text in ["", "s", "-1s", "5 parsecs", "1e9h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn channels_are_counted_from_one() {
+        assert_eq!(channels("1,3-5"), Ok(Channels(vec![0, 2, 3, 4])));
+        for text in ["0", "5-3", "a", "1,", "257"] {
+            assert!(channels(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_speed_is_a_number_or_max() {
+        assert_eq!((speed("max"), speed("2x"), speed("0.25")), (Ok(0.0), Ok(2.0), Ok(0.25)));
+        assert!(speed("0").is_err() && speed("fast").is_err());
+    }
+}

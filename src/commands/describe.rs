@@ -1,0 +1,173 @@
+//! `check` and `stages`: what a pipeline would do, and what it can be made of.
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+use wavedeck_api::{param::ParamSpec, stage::StageDescriptor};
+use wavedeck_plane::{Graph, Plan, Problems, StageRegistry};
+
+use crate::{
+    cli::{CheckArgs, StagesArgs},
+    exit::{Exit, Failure},
+    session::{self, SessionError},
+};
+
+/// `check`
+pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
+    let registry = crate::registry().map_err(Failure::usage)?;
+    let graph = session::read_config(&args.config, &args.set).and_then(|config| plan(&config, &registry));
+    match graph {
+        Ok(graph) if args.json => super::print_json(&json!({ "problems": [], "plan": plan_json(&graph) }))?,
+        Ok(graph) => super::print(&plan_text(&graph))?,
+        Err(SessionError::Config(problems)) if args.json => {
+            super::print_json(&json!({ "problems": problems }))?;
+            return Ok(Exit::Usage);
+        }
+        Err(error) => return Err(error.in_file(&args.config).into()),
+    }
+    Ok(Exit::Ok)
+}
+
+fn plan(config: &wavedeck_plane::PipelineConfig, registry: &StageRegistry) -> Result<Graph, SessionError> {
+    let graph: Result<Graph, Problems> = Plan::new(config, registry).and_then(Graph::build);
+    Ok(graph?)
+}
+
+fn plan_text(graph: &Graph) -> String {
+    let plan = graph.plan();
+    let mut text = String::new();
+    let mut line = |line: std::fmt::Arguments<'_>| {
+        let _ = writeln!(text, "{line}");
+    };
+    line(format_args!("{}: no problem found ({})", plan.config.name, plan.config.lock.describe()));
+    line(format_args!("\nthreads"));
+    for worker in &plan.workers {
+        let stages: Vec<String> = worker
+            .stages
+            .iter()
+            .map(|stage| format!("{} ({})", plan.stages[*stage].id, plan.stages[*stage].descriptor.id))
+            .collect();
+        let pinned = worker.cpu.map_or(String::new(), |cpu| format!("  on processor {cpu}"));
+        line(format_args!("  {:<24} {}{pinned}", worker.name, stages.join(", ")));
+    }
+    line(format_args!("\nqueues"));
+    for edge in &plan.edges {
+        line(format_args!("  {:<32} {:>6} packets  {}", edge.id, edge.capacity, policy(edge.overflow)));
+    }
+    line(format_args!("\npools"));
+    let mut total = 0;
+    for (name, spec, packets, bytes) in graph.pools() {
+        total += bytes;
+        line(format_args!(
+            "  {name:<24} {packets:>6} packets of {} x {} at {:.6} Hz  {:>10} bytes",
+            spec.max_batch,
+            spec.frame_len(),
+            spec.rate.hz(),
+            bytes
+        ));
+    }
+    line(format_args!("  {:<24} {total:>56} bytes", "in all"));
+    for warning in &plan.warnings {
+        line(format_args!("\nnote: {warning}"));
+    }
+    text
+}
+
+fn policy(overflow: wavedeck_api::link::Overflow) -> &'static str {
+    match overflow {
+        wavedeck_api::link::Overflow::Block => "block",
+        wavedeck_api::link::Overflow::DropOldest => "drop oldest",
+        wavedeck_api::link::Overflow::DropNewest => "drop newest",
+    }
+}
+
+fn plan_json(graph: &Graph) -> Value {
+    let plan = graph.plan();
+    let threads = plan.workers.iter().map(|worker| {
+        let stages: Vec<&str> = worker.stages.iter().map(|stage| &*plan.stages[*stage].id).collect();
+        json!({ "name": worker.name, "stages": stages, "cpu": worker.cpu })
+    });
+    let queues =
+        plan.edges.iter().map(|edge| json!({ "id": edge.id, "capacity": edge.capacity, "overflow": edge.overflow }));
+    let pools = graph.pools().map(|(name, spec, packets, bytes)| {
+        json!({ "name": name, "packets": packets, "bytes": bytes, "kind": spec.kind, "rate": spec.rate.to_string(),
+                "channels": spec.channels.len(), "max_batch": spec.max_batch })
+    });
+    let stages = plan
+        .stages
+        .iter()
+        .map(|stage| json!({ "id": stage.id, "type": stage.descriptor.id, "params": stage.params_json() }));
+    json!({
+        "name": plan.config.name,
+        "stages": stages.collect::<Vec<_>>(),
+        "threads": threads.collect::<Vec<_>>(),
+        "queues": queues.collect::<Vec<_>>(),
+        "pools": pools.collect::<Vec<_>>(),
+        "notes": plan.warnings,
+    })
+}
+
+/// `stages`
+pub(super) fn stages(args: &StagesArgs) -> Result<Exit, Failure> {
+    let registry = crate::registry().map_err(Failure::usage)?;
+    let Some(id) = &args.id else {
+        if args.json {
+            super::print_json(&registry.iter().map(stage_json).collect::<Vec<_>>())?;
+        } else {
+            let lines = registry.iter().map(|stage| format!("{:<14} {}\n", stage.id, stage.summary));
+            super::print(&lines.collect::<String>())?;
+        }
+        return Ok(Exit::Ok);
+    };
+    let Some(stage) = registry.get(id) else {
+        let hint = wavedeck_api::param::suggestion(id, registry.iter().map(|stage| stage.id));
+        return Err(Failure::usage(anyhow::anyhow!("no stage type `{id}`; {hint}")));
+    };
+    if args.json {
+        super::print_json(&stage_json(stage))?
+    } else {
+        super::print(&stage_text(stage))?
+    }
+    Ok(Exit::Ok)
+}
+
+fn stage_text(stage: &StageDescriptor) -> String {
+    let mut text = format!("{} (version {}): {}\n", stage.id, stage.version, stage.summary);
+    for (word, ports) in [("input", stage.inputs), ("output", stage.outputs)] {
+        for port in ports {
+            let kinds: Vec<String> = port.accepts.iter().map(ToString::to_string).collect();
+            text.push_str(&format!("  {word} {}: {}\n", port.name, kinds.join(" or ")));
+        }
+    }
+    for spec in stage.params {
+        let default = spec.to_json(&spec.default());
+        text.push_str(&format!(
+            "  {}: {}, {}, default {default}, {}\n      {}\n",
+            spec.key,
+            spec.type_name(),
+            spec.limits(),
+            mutability(spec),
+            spec.help
+        ));
+    }
+    text
+}
+
+fn mutability(spec: &ParamSpec) -> &'static str {
+    match spec.mutability {
+        wavedeck_api::param::Mutability::Fixed => "fixed while running",
+        wavedeck_api::param::Mutability::Live => "live, locked while recording",
+        wavedeck_api::param::Mutability::Cosmetic => "may change at any time",
+    }
+}
+
+fn stage_json(stage: &'static StageDescriptor) -> Value {
+    let ports = |ports: &[wavedeck_api::stage::PortSpec]| {
+        ports.iter().map(|port| json!({ "name": port.name, "accepts": port.accepts })).collect::<Vec<_>>()
+    };
+    let params = stage.params.iter().map(|spec| {
+        json!({ "key": spec.key, "type": spec.type_name(), "default": spec.to_json(&spec.default()), "limits": spec.limits(),
+                "unit": spec.unit, "mutability": spec.mutability, "help": spec.help })
+    });
+    json!({ "id": stage.id, "version": stage.version, "summary": stage.summary, "inputs": ports(stage.inputs),
+            "outputs": ports(stage.outputs), "params": params.collect::<Vec<_>>(), "realtime": stage.realtime })
+}

@@ -1,0 +1,118 @@
+//! `run` and `replay`: a session on the screen or without one.
+use std::{
+    io::{IsTerminal, Write},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, anyhow};
+use wavedeck_plane::PipelineConfig;
+
+use crate::{
+    cli::{ColorArg, ReplayArgs, RunArgs, RunOptions},
+    exit::{Exit, Failure},
+    headless::{self, Status},
+    library::{self, ReplayOptions},
+    logging,
+    session::{self, Session},
+    signals::Signals,
+    summary::{EndedBy, Summary},
+    tui::{self, Colour, Glyphs, Outcome, ScreenOptions},
+};
+
+/// Time that everything in flight has to be processed at the end.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The demo, for when its file is not at hand.
+const DEMO: &str = include_str!("../../configs/demo.json");
+/// Where it is in a checkout.
+const DEMO_PATH: &str = "configs/demo.json";
+
+/// Runs the demo.
+pub(super) fn demo(options: &RunOptions) -> Result<Exit, Failure> {
+    let config = if Path::new(DEMO_PATH).exists() {
+        session::read_config(Path::new(DEMO_PATH), &options.set)?
+    } else {
+        session::configured(PipelineConfig::from_json(DEMO).map_err(Failure::usage)?, &options.set)?
+    };
+    start(config, Path::new(DEMO_PATH), options)
+}
+
+/// `run`
+pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
+    let config = session::read_config(&args.config, &args.options.set)?;
+    start(config, &args.config, &args.options)
+}
+
+/// `replay`
+pub(super) fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
+    let registry = crate::registry().map_err(Failure::usage)?;
+    let pipeline = args.config.as_ref().map(|path| session::read_config(path, &[])).transpose()?;
+    let seconds = |time: Option<Duration>| time.map_or(0.0, |time| time.as_secs_f64());
+    let at_end = match (args.repeat, args.options.headless) {
+        (true, _) => "loop",
+        (false, true) => "stop",
+        (false, false) => "stay",
+    };
+    let options = ReplayOptions { speed: args.speed, from_s: seconds(args.from), to_s: seconds(args.to), at_end };
+    let config = library::replay_config(&args.recording, pipeline, &registry, &options).map_err(Failure::usage)?;
+    start(session::configured(config, &args.options.set)?, &args.recording, &args.options)
+}
+
+/// Opens a session of a pipeline that comes from `file`, and stays with it to its end.
+fn start(config: PipelineConfig, file: &Path, options: &RunOptions) -> Result<Exit, Failure> {
+    let has_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    if !options.headless && !has_terminal {
+        return Err(Failure::usage(anyhow!("there is no terminal to draw on: add --headless to run without one")));
+    }
+    // A run without a log is better than none.
+    let _log = match logging::start(options.log.as_deref()) {
+        Ok(guard) => Some(guard),
+        Err(error) if options.log.is_some() => return Err(Failure::usage(error)),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "wavedeck: no log is written: {error:#}");
+            None
+        }
+    };
+    let signals = Signals::watch().context("signals cannot be watched")?;
+    let name = config.name.clone();
+    let registry = crate::registry().map_err(Failure::usage)?;
+    let deadline = options.duration.map(|duration| Instant::now() + duration);
+    let session = Session::open(config, registry, options.record).map_err(|error| error.in_file(file))?;
+    let ended_by = if options.headless {
+        let status = if options.json { Status::Json } else { Status::Text };
+        headless::wait(&session, deadline, status, &signals)
+    } else {
+        on_screen(&session, deadline, options, &signals)?
+    };
+    let closing = session.close(PATIENCE);
+    let summary = Summary::of(&name, &closing, ended_by);
+    tracing::info!(produced = summary.produced, recorded = summary.recorded, dropped = summary.dropped, "closed");
+    if ended_by != EndedBy::HangUp && !signals.has_hung_up() {
+        let text = if options.json { serde_json::to_string(&summary).context("JSON")? } else { summary.to_string() };
+        super::print(&format!("{text}\n"))?;
+    }
+    Ok(summary.exit())
+}
+
+/// Shows the session until it is quit. When the terminal vanishes, a recording goes on without one.
+fn on_screen(
+    session: &Session,
+    deadline: Option<Instant>,
+    options: &RunOptions,
+    signals: &Signals,
+) -> Result<EndedBy, Failure> {
+    let colour = options.color.map(|colour| match colour {
+        ColorArg::None => Colour::None,
+        ColorArg::Ansi => Colour::Ansi16,
+        ColorArg::Indexed => Colour::Indexed256,
+        ColorArg::True => Colour::True,
+    });
+    let glyphs = options.ascii.then_some(Glyphs::Ascii);
+    let screen = ScreenOptions { glyphs, colour, fps: options.fps, deadline };
+    Ok(match tui::run(session, &screen, signals)? {
+        Outcome::Quit => EndedBy::Request,
+        Outcome::TimeIsUp => EndedBy::Duration,
+        Outcome::Terminated => EndedBy::Request,
+        Outcome::HungUp => headless::wait(session, deadline, Status::Silent, &signals.after_hang_up()),
+    })
+}

@@ -1,0 +1,33 @@
+//! The workstation: command line, session, recordings, screens.
+//!
+//! A [`session::Session`] is the one façade over the data plane; the screens in `tui`, [`headless`] runs and
+//! remote clients use it and nothing else.
+pub mod cli;
+mod commands;
+pub mod disk;
+pub mod emulate;
+pub mod exit;
+pub mod headless;
+pub mod journal;
+pub mod library;
+pub mod logging;
+mod pump;
+pub mod session;
+pub mod signals;
+pub mod snapshot;
+pub mod summary;
+pub mod tui;
+
+pub use commands::run;
+
+/// Version of the program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Every stage type there is.
+///
+/// # Errors
+/// When two have one name.
+pub fn registry() -> Result<wavedeck_plane::StageRegistry, wavedeck_plane::DuplicateId> {
+    wavedeck_stages::link();
+    wavedeck_plane::StageRegistry::linked()
+}

@@ -1,0 +1,140 @@
+//! Takes the plane's events to where they belong: the log, the values on screen, the edit journal of a recording.
+//! Runs on a thread of its own, so that a front end that stands still holds nothing up.
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crossbeam::channel::Receiver;
+use wavedeck_api::{
+    handle::{ParamChange, RecordCommand, RecordingState},
+    stage::Level,
+};
+use wavedeck_plane::{Event, Runtime};
+
+use crate::{disk, journal::Journal, snapshot::DiskSpace};
+
+/// How often space and states are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub(crate) struct Pump {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) events: Receiver<Event>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) space: Arc<Mutex<Option<DiskSpace>>>,
+    pub(crate) dir: PathBuf,
+    pub(crate) closing: Arc<AtomicBool>,
+}
+
+impl Pump {
+    /// Runs until the pipeline is closed and its last event is taken.
+    pub(crate) fn run(self) {
+        let (mut next_look, mut meter) = (Instant::now(), disk::Meter::new(&self.runtime));
+        let mut dropped = 0;
+        let mut was = RecordingState::Idle;
+        loop {
+            let is_closing = self.closing.load(Ordering::Acquire);
+            match self.events.recv_timeout(if is_closing { Duration::ZERO } else { Duration::from_millis(250) }) {
+                Ok(event) => self.take(&event),
+                Err(_) if is_closing => return,
+                Err(_) => {}
+            }
+            was = self.tell_recording(was);
+            if Instant::now() >= next_look {
+                next_look = Instant::now() + LOOK;
+                self.runtime.tend();
+                let space = meter.measure(&self.dir, &self.runtime);
+                *self.space.lock().unwrap_or_else(PoisonError::into_inner) = space;
+                dropped = self.tell_losses(dropped);
+            }
+        }
+    }
+
+    fn take(&self, event: &Event) {
+        self.runtime.absorb(event);
+        match event {
+            Event::Note { stage, note } => self.journal.add(note.level, stage, note.text.clone()),
+            Event::ParamApplied { stage, key, old, new, at_sample, by, timestamp_ns, .. } => {
+                self.journal.add(Level::Info, stage, format!("{key} {old} → {new} from sample {at_sample} (by {by})"));
+                self.journal_edit(ParamChange {
+                    path: format!("{stage}.{key}"),
+                    old: old.clone(),
+                    new: new.clone(),
+                    at_sample: *at_sample,
+                    applied: true,
+                    by: by.to_string(),
+                    timestamp_ns: *timestamp_ns,
+                });
+            }
+            Event::ParamRefused { stage, key, old, new, at_sample, why, by, timestamp_ns } => {
+                self.journal.add(Level::Warn, stage, format!("{key} stays {old}: {why} (asked by {by})"));
+                self.journal_edit(ParamChange {
+                    path: format!("{stage}.{key}"),
+                    old: old.clone(),
+                    new: new.clone(),
+                    at_sample: *at_sample,
+                    applied: false,
+                    by: by.to_string(),
+                    timestamp_ns: *timestamp_ns,
+                });
+            }
+            Event::StageDone { stage } => self.journal.add(Level::Info, stage, "ended"),
+            Event::StageFailed { stage, error, stops } => {
+                let what = if *stops { "the pipeline stops" } else { "the stage is disabled, the others go on" };
+                self.journal.add(Level::Error, stage, format!("{error}; {what}"));
+            }
+        }
+    }
+
+    fn journal_edit(&self, change: ParamChange) {
+        if matches!(self.runtime.recording_state(), RecordingState::Recording | RecordingState::Paused)
+            && self.runtime.record(&RecordCommand::Param(change)).is_err()
+        {
+            self.journal.add(Level::Error, "recording", "an edit could not be written into the recording's journal");
+        }
+    }
+
+    /// Says each change of the recording once.
+    fn tell_recording(&self, was: RecordingState) -> RecordingState {
+        let state = self.runtime.recording_state();
+        if state == was {
+            return was;
+        }
+        for status in self.runtime.recorder_statuses() {
+            let file = status.path.as_ref().map_or_else(String::new, |path| path.display().to_string());
+            match state {
+                RecordingState::Recording => self.journal.add(Level::Info, "recording", format!("writing {file}")),
+                RecordingState::Paused => self.journal.add(Level::Info, "recording", "paused; the file stays open"),
+                RecordingState::Idle => self.journal.add(Level::Info, "recording", format!("finished {file}")),
+                RecordingState::Failed => {
+                    let why = status.error.unwrap_or_default();
+                    self.journal.add(Level::Error, "recording", format!("failed: {why}"));
+                }
+                RecordingState::Finishing => {}
+            }
+        }
+        state
+    }
+
+    /// Says once a second how many samples were lost since the last time, and where.
+    fn tell_losses(&self, before: u64) -> u64 {
+        let telemetry = self.runtime.telemetry();
+        let lost = telemetry.lost_samples();
+        if lost > before {
+            let queues = telemetry.edges.iter().filter(|edge| edge.policy == wavedeck_api::link::Overflow::Block);
+            let queues = queues.map(|edge| (&*edge.id, edge.counts.dropped_samples));
+            let outputs = telemetry.stages.iter().flat_map(|stage| {
+                stage.outputs.iter().map(|(_, counts)| (&*stage.id, counts.lost_device + counts.lost_overrun))
+            });
+            let places = outputs.chain(queues).filter(|(_, count)| *count > 0);
+            let places: Vec<String> = places.map(|(place, count)| format!("{place}: {count}")).collect();
+            let text = format!("{} samples lost, {lost} in all ({})", lost - before, places.join(", "));
+            self.journal.add(Level::Error, "loss", text);
+        }
+        lost
+    }
+}

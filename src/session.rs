@@ -1,0 +1,539 @@
+//! The one façade over a running pipeline: requests in, snapshots and taps out. Screens, headless runs and remote
+//! clients use it and nothing else.
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use wavedeck_api::{
+    clock,
+    handle::{ParamChange, RecordCommand, RecorderStatus, RecordingState, SessionInfo, TransportCommand},
+    stage::{Level, StageError},
+    tap::Tap,
+};
+use wavedeck_plane::{
+    GateError, Graph, PipelineConfig, Plan, Problem, Problems, Runtime, StageRegistry, StopReport, Telemetry,
+};
+
+use crate::{
+    disk,
+    journal::Journal,
+    library,
+    pump::Pump,
+    snapshot::{DiskSpace, OutputInfo, RecordingEntry, Snapshot, StageParams},
+};
+
+/// Time that a recorder has to open its file before sources start.
+const RECORDER_PATIENCE: Duration = Duration::from_secs(10);
+/// Time that a pipeline has to drain when another takes its place.
+const SWAP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a client may ask for.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Sources hold back.
+    Pause,
+    /// Sources send again.
+    Resume,
+    /// Opens a file and records.
+    RecordStart {
+        /// File name without ending; from the local time and the pipeline's name if `None`.
+        name: Option<String>,
+    },
+    /// Lets samples go, marked in the file, until `RecordResume`.
+    RecordPause,
+    /// Records on in the same file.
+    RecordResume,
+    /// Closes the file.
+    RecordFinish,
+    /// Puts a marker at the newest sample of the recording.
+    Marker {
+        /// What it says.
+        label: String,
+    },
+    /// Changes parameters: all are checked before the first is posted.
+    SetParams {
+        /// The changes.
+        changes: Vec<ParamEdit>,
+    },
+    /// Moves the replay.
+    Transport(TransportCommand),
+    /// Opens a recording in place of the running pipeline; refused while recording.
+    Replay {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Goes back to the pipeline that the session was opened with.
+    Live,
+}
+
+/// One change of a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamEdit {
+    /// Id of the stage.
+    pub stage: String,
+    /// Name of the parameter.
+    pub key: String,
+    /// Value as JSON.
+    pub value: Value,
+}
+
+/// Answer to a request that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// It is done, or under way and seen in the snapshot.
+    Done,
+    /// So many changes are on their way to their stages; each is told in the log when it is applied.
+    Posted {
+        /// Number of changes.
+        tickets: usize,
+    },
+}
+
+/// Why a request was refused or a session could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The pipeline config has mistakes.
+    #[error(transparent)]
+    Config(#[from] Problems),
+    /// The runtime refuses.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// One change of several was refused, so none was made.
+    #[error("`{path}`: {source}")]
+    Param {
+        /// `stage.key`.
+        path: String,
+        /// Why.
+        source: GateError,
+    },
+    /// A thread or a device could not be had.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// The recording cannot be replayed.
+    #[error("{0:#}")]
+    Library(#[from] anyhow::Error),
+    /// The request does not fit what is going on.
+    #[error("{0}")]
+    State(String),
+}
+
+impl SessionError {
+    /// The same error; findings about the config are told with the name of its file.
+    #[must_use]
+    pub fn in_file(self, path: &Path) -> Self {
+        match self {
+            Self::Config(problems) => Self::Config(problems.in_file(path.display().to_string())),
+            other => other,
+        }
+    }
+
+    /// True if the parameters are locked now and the same request may pass later.
+    pub fn is_busy(&self) -> bool {
+        match self {
+            Self::Gate(error) | Self::Param { source: error, .. } => error.is_busy(),
+            _ => false,
+        }
+    }
+}
+
+/// How a session ended.
+#[derive(Clone, Debug)]
+pub struct Closing {
+    /// Stages that did not end in time.
+    pub report: StopReport,
+    /// Counters after the end.
+    pub telemetry: Telemetry,
+    /// What was recorded.
+    pub recorders: Vec<RecorderStatus>,
+    /// Stages that were disabled.
+    pub faults: u32,
+    /// Seconds that the pipeline ran.
+    pub seconds: f64,
+    /// The last errors of the log.
+    pub errors: Vec<String>,
+}
+
+/// A running pipeline as its clients see it. Clones are the same session.
+#[derive(Clone)]
+pub struct Session {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    registry: StageRegistry,
+    home: PipelineConfig,
+    current: RwLock<Arc<Current>>,
+    generations: AtomicU64,
+    journal: Arc<Journal>,
+    /// One swap at a time.
+    swapping: Mutex<()>,
+}
+
+/// The pipeline that runs now.
+struct Current {
+    runtime: Arc<Runtime>,
+    generation: u64,
+    started: Instant,
+    name: Arc<str>,
+    outputs: Arc<[OutputInfo]>,
+    space: Arc<Mutex<Option<DiskSpace>>>,
+    closing: Arc<AtomicBool>,
+    pump: Mutex<Option<JoinHandle<()>>>,
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Session {
+    /// Checks, builds and starts a pipeline. With `record`, the file is open before the first sample arrives.
+    ///
+    /// # Errors
+    /// Every mistake of the config, or a recorder that cannot open its file.
+    pub fn open(config: PipelineConfig, registry: StageRegistry, record: bool) -> Result<Self, SessionError> {
+        let journal = Arc::new(Journal::default());
+        let graph = Graph::build(Plan::new(&config, &registry)?)?;
+        let current = Current::launch(graph, 1, &journal, record)?;
+        let inner = Inner {
+            registry,
+            home: config,
+            current: RwLock::new(Arc::new(current)),
+            generations: AtomicU64::new(1),
+            journal,
+            swapping: Mutex::new(()),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Carries a request out or refuses it. Waits for nothing but `Replay` and `Live`, which stop one pipeline and
+    /// start another. `by` names the client in logs and in the edit journal.
+    ///
+    /// # Errors
+    /// Why it was refused; nothing has changed then.
+    pub fn request(&self, request: Request, by: &str) -> Result<Response, SessionError> {
+        let current = self.current();
+        let runtime = &current.runtime;
+        tracing::debug!(by, ?request, "request");
+        match request {
+            Request::Pause => runtime.pause(),
+            Request::Resume => runtime.resume(),
+            Request::RecordStart { name } => runtime.record(&start_command(runtime, name))?,
+            Request::RecordPause => runtime.record(&RecordCommand::Pause)?,
+            Request::RecordResume => runtime.record(&RecordCommand::Resume)?,
+            Request::RecordFinish => runtime.record(&RecordCommand::Finish)?,
+            Request::Marker { label } => {
+                let label: String = label.trim().chars().take(200).collect();
+                runtime.record(&RecordCommand::Marker {
+                    label: label.clone(),
+                    source: by.to_owned(),
+                    timestamp_ns: clock::now_ns(),
+                })?;
+                self.inner.journal.add(Level::Info, "marker", format!("'{label}' set by {by}"));
+            }
+            Request::SetParams { changes } => return self.set_params(runtime, &changes, by),
+            Request::Transport(command) => {
+                let mut transports = runtime.transports().peekable();
+                if transports.peek().is_none() {
+                    return Err(SessionError::State("this pipeline does not replay a recording".into()));
+                }
+                for transport in transports {
+                    transport.request(command).map_err(|error| SessionError::State(error.to_string()))?;
+                }
+            }
+            Request::Replay { path } => {
+                let config =
+                    library::replay_config(&path, None, &self.inner.registry, &library::ReplayOptions::default())?;
+                self.swap(&config)?;
+            }
+            Request::Live => self.swap(&self.inner.home)?,
+        }
+        Ok(Response::Done)
+    }
+
+    /// Copies everything that can be shown but waveforms.
+    pub fn snapshot(&self) -> Snapshot {
+        let current = self.current();
+        let runtime = &current.runtime;
+        let telemetry = runtime.telemetry();
+        let transport = runtime.transports().next().map(|transport| transport.status());
+        let plan = runtime.plan();
+        let stages = plan.stages.iter().zip(runtime.values()).map(|(stage, values)| StageParams {
+            id: stage.id.clone(),
+            kind: stage.descriptor.id,
+            summary: stage.descriptor.summary,
+            params: values.iter().map(|(spec, value)| (spec, value.clone())).collect(),
+        });
+        Snapshot {
+            generation: current.generation,
+            name: current.name.clone(),
+            pipeline: runtime.state(),
+            uptime_s: current.started.elapsed().as_secs_f64(),
+            recording: runtime.recording_state(),
+            recorder: merged(runtime.recorder_statuses()),
+            transport,
+            lost_samples: telemetry.lost_samples(),
+            shed_samples: telemetry.shed_samples(),
+            telemetry,
+            disk: *held(&current.space),
+            log: self.inner.journal.newest(),
+            locked: runtime.why_locked(),
+            stages: stages.collect(),
+            outputs: current.outputs.clone(),
+        }
+    }
+
+    /// Starts looking at an output, or `None` if there is none of that name or someone looks already.
+    pub fn tap(&self, stage: &str, port: &str) -> Option<Tap> {
+        self.current().runtime.tap(stage, port)
+    }
+
+    /// Recordings in the folder of this pipeline, newest first. Reads files: for rare use.
+    pub fn recordings(&self) -> Vec<RecordingEntry> {
+        let current = self.current();
+        library::list(&recordings_dir(&current.runtime))
+    }
+
+    /// True once nothing more will happen: every source has ended and everything is processed.
+    pub fn has_ended(&self) -> bool {
+        self.current().runtime.has_ended()
+    }
+
+    /// Stages that were disabled.
+    pub fn faults(&self) -> u32 {
+        self.current().runtime.faults()
+    }
+
+    /// State of the recording.
+    pub fn recording_state(&self) -> RecordingState {
+        self.current().runtime.recording_state()
+    }
+
+    /// The pipeline as it runs, edits included.
+    pub fn running_config(&self) -> PipelineConfig {
+        self.current().runtime.running_config()
+    }
+
+    /// Ends the pipeline: sources end, everything drains, recordings are finished.
+    pub fn close(&self, patience: Duration) -> Closing {
+        let current = self.current();
+        let seconds = current.started.elapsed().as_secs_f64();
+        let report = current.runtime.stop(patience);
+        current.end_pump();
+        Closing {
+            report,
+            telemetry: current.runtime.telemetry(),
+            recorders: current.runtime.recorder_statuses(),
+            faults: current.runtime.faults(),
+            seconds,
+            errors: self.inner.journal.last_errors(),
+        }
+    }
+
+    fn current(&self) -> Arc<Current> {
+        self.inner.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_params(&self, runtime: &Runtime, changes: &[ParamEdit], by: &str) -> Result<Response, SessionError> {
+        let place = |edit: &ParamEdit| format!("{}.{}", edit.stage, edit.key);
+        for edit in changes {
+            let checked = runtime.check_param(&edit.stage, &edit.key, &edit.value);
+            checked.map_err(|source| SessionError::Param { path: place(edit), source })?;
+        }
+        for edit in changes {
+            if let Err(source) = runtime.set_param(&edit.stage, &edit.key, &edit.value, by) {
+                self.inner.journal.add(Level::Warn, &edit.stage, format!("{by}: {} refused: {source}", edit.key));
+                journal_refusal(runtime, edit, by);
+                return Err(SessionError::Param { path: place(edit), source });
+            }
+        }
+        Ok(Response::Posted { tickets: changes.len() })
+    }
+
+    /// Puts another pipeline in the place of the running one. The old one comes back if the new one does not start.
+    fn swap(&self, config: &PipelineConfig) -> Result<(), SessionError> {
+        let _one_at_a_time = held(&self.inner.swapping);
+        let old = self.current();
+        if !matches!(old.runtime.recording_state(), RecordingState::Idle | RecordingState::Failed) {
+            return Err(SessionError::State("a recording is open: finish it with S first".into()));
+        }
+        let graph = Graph::build(Plan::new(config, &self.inner.registry)?)?;
+        let old_config = old.runtime.running_config();
+        // A device can be opened once only, so the old pipeline has to go before the new one comes.
+        let report = old.runtime.stop(SWAP_PATIENCE);
+        old.end_pump();
+        if !report.stuck.is_empty() {
+            let text = format!("stuck and left to itself: {}", report.stuck.join(", "));
+            self.inner.journal.add(Level::Warn, "session", text);
+        }
+        let generation = self.inner.generations.fetch_add(1, Ordering::Relaxed) + 1;
+        let launched = Current::launch(graph, generation, &self.inner.journal, false);
+        let (next, outcome) = match launched {
+            Ok(next) => (next, Ok(())),
+            Err(error) => {
+                let graph = Graph::build(Plan::new(&old_config, &self.inner.registry)?)?;
+                (Current::launch(graph, generation, &self.inner.journal, false)?, Err(error))
+            }
+        };
+        *self.inner.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        outcome
+    }
+}
+
+impl Current {
+    fn launch(graph: Graph, generation: u64, journal: &Arc<Journal>, record: bool) -> Result<Self, SessionError> {
+        let (runtime, events) = Runtime::launch(graph)?;
+        let runtime = Arc::new(runtime);
+        let outputs =
+            runtime.outputs().map(|(stage, port, spec)| OutputInfo { stage: stage.clone(), port, spec: spec.clone() });
+        let outputs: Arc<[OutputInfo]> = outputs.collect();
+        let name: Arc<str> = runtime.plan().config.name.as_str().into();
+        let (space, closing) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let pump = Pump {
+            runtime: runtime.clone(),
+            events,
+            journal: journal.clone(),
+            space: Arc::clone(&space),
+            dir: recordings_dir(&runtime),
+            closing: closing.clone(),
+        };
+        let spawned = thread::Builder::new().name("session".into()).spawn(move || pump.run());
+        let thread = spawned.map_err(|source| StageError::Io { what: "no thread for the session".into(), source })?;
+        let current = Self {
+            runtime,
+            generation,
+            started: Instant::now(),
+            name,
+            outputs,
+            space,
+            closing,
+            pump: Mutex::new(Some(thread)),
+        };
+        journal.add(Level::Info, "session", format!("pipeline `{}` started", current.name));
+        if record && let Err(error) = current.record_from_the_first_sample() {
+            current.runtime.stop(SWAP_PATIENCE);
+            return Err(error);
+        }
+        current.runtime.go();
+        Ok(current)
+    }
+
+    fn record_from_the_first_sample(&self) -> Result<(), SessionError> {
+        self.runtime.record(&start_command(&self.runtime, None))?;
+        let deadline = Instant::now() + RECORDER_PATIENCE;
+        loop {
+            match self.runtime.recording_state() {
+                RecordingState::Recording => return Ok(()),
+                RecordingState::Failed => {
+                    let why = self.runtime.recorder_statuses().into_iter().find_map(|status| status.error);
+                    return Err(SessionError::State(why.unwrap_or_else(|| "the recording cannot be started".into())));
+                }
+                _ if Instant::now() > deadline => {
+                    return Err(SessionError::State("the recorder did not open its file within 10 s".into()));
+                }
+                _ => thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+
+    fn end_pump(&self) {
+        self.closing.store(true, Ordering::Release);
+        if let Some(thread) = held(&self.pump).take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        self.closing.store(true, Ordering::Release);
+    }
+}
+
+fn start_command(runtime: &Runtime, name: Option<String>) -> RecordCommand {
+    let config = runtime.running_config();
+    RecordCommand::Start(Arc::new(SessionInfo {
+        name: config.name.clone(),
+        pipeline_json: config.to_json(),
+        app_version: crate::VERSION.into(),
+        file_name: name.unwrap_or_default(),
+    }))
+}
+
+/// A refused edit belongs in the journal of an open recording as much as an applied one.
+fn journal_refusal(runtime: &Runtime, edit: &ParamEdit, by: &str) {
+    if !matches!(runtime.recording_state(), RecordingState::Recording | RecordingState::Paused) {
+        return;
+    }
+    let plan = runtime.plan();
+    let index = plan.stages.iter().position(|stage| *stage.id == *edit.stage);
+    let old = index.and_then(|index| {
+        let values = runtime.values();
+        let found = values[index].iter().find(|(spec, _)| spec.key == edit.key);
+        found.map(|(spec, value)| spec.to_json(value))
+    });
+    let change = ParamChange {
+        path: format!("{}.{}", edit.stage, edit.key),
+        old: old.unwrap_or_default(),
+        new: edit.value.clone(),
+        at_sample: 0,
+        applied: false,
+        by: by.to_owned(),
+        timestamp_ns: clock::now_ns(),
+    };
+    // The recorder says itself when it cannot keep up; the refusal stands either way.
+    let _ = runtime.record(&RecordCommand::Param(change));
+}
+
+/// One status over all recorders: counts added, the rest from the first.
+fn merged(statuses: Vec<RecorderStatus>) -> Option<RecorderStatus> {
+    let mut statuses = statuses.into_iter();
+    let first = statuses.next()?;
+    Some(statuses.fold(first, |mut sum, other| {
+        sum.recorded_samples += other.recorded_samples;
+        sum.lost_samples += other.lost_samples;
+        sum.gaps += other.gaps;
+        sum.written_bytes += other.written_bytes;
+        sum.saved_bytes += other.saved_bytes;
+        sum.worst_sync_ms = sum.worst_sync_ms.max(other.worst_sync_ms);
+        sum.streams.extend(other.streams);
+        sum.error = sum.error.or(other.error);
+        sum
+    }))
+}
+
+fn recordings_dir(runtime: &Runtime) -> PathBuf {
+    let dir = runtime.recorder_statuses().into_iter().map(|status| status.dir).next();
+    dir.filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| PathBuf::from(library::DEFAULT_DIR))
+}
+
+/// Reads a config file and applies `--set` assignments.
+///
+/// # Errors
+/// A file that cannot be read or is too large, and every mistake in it.
+pub fn read_config(path: &Path, assignments: &[String]) -> Result<PipelineConfig, SessionError> {
+    let file = path.display().to_string();
+    let problem = |what: String, hint: &str| Problems::one(Problem::new("", what, hint)).in_file(&file);
+    let bytes = disk::read_capped(path, wavedeck_plane::MAX_CONFIG_BYTES).map_err(|error| {
+        problem(format!("it cannot be read: {error}"), "give the path of a pipeline file, such as configs/demo.json")
+    })?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| problem("it is not text in UTF-8".into(), "is it a recording? then `wavedeck replay`"))?;
+    configured(PipelineConfig::from_json(&text).map_err(|problems| problems.in_file(&file))?, assignments)
+}
+
+/// Applies `--set` assignments to a config.
+///
+/// # Errors
+/// Every assignment that has another form or names no stage.
+pub fn configured(mut config: PipelineConfig, assignments: &[String]) -> Result<PipelineConfig, SessionError> {
+    let failed = assignments.iter().filter_map(|assignment| config.set(assignment).err());
+    Problems::unless_none(failed.collect())?;
+    Ok(config)
+}

@@ -1,0 +1,388 @@
+//! Min-max history of a stream at several resolutions: enough to draw any time base at any width, in bounded memory.
+use std::collections::VecDeque;
+
+use wavedeck_api::{
+    packet::{Flags, PacketHeader},
+    signal::{SignalKind, StreamSpec},
+};
+
+use super::sweep::{Column, Sweep};
+
+/// Longest time that can be shown, in seconds.
+pub const LONGEST_S: f64 = 60.0;
+/// Shortest time that fills a screen, in seconds.
+pub const SHORTEST_S: f64 = 2.0;
+/// Bins of one level: a screen reads between a quarter of them and all.
+const BINS: u64 = 4096;
+/// Bins of one level that make one of the next.
+const STEP: u64 = 4;
+/// Gaps that are remembered.
+const MAX_GAPS: usize = 256;
+/// Blocks for sums, and how many of them make a second.
+const BLOCKS: u64 = 512;
+const BLOCKS_PER_S: f64 = 8.0;
+
+/// Samples that did not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Index of the first missing sample.
+    pub first: u64,
+    /// Samples missing.
+    pub samples: u64,
+    /// Why they are missing.
+    pub why: Why,
+}
+
+/// Why samples are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// They were lost on their way here.
+    Lost,
+    /// The pipeline was paused: there are none.
+    Paused,
+    /// The screen did not come to look in time: they exist.
+    Unseen,
+}
+
+/// Numbers of a channel over some seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Numbers {
+    /// Smallest value.
+    pub min: f64,
+    /// Largest value.
+    pub max: f64,
+    /// Mean.
+    pub mean: f64,
+    /// Root of the mean square about the mean.
+    pub rms: f64,
+}
+
+/// One stream as far as a screen can show it.
+#[derive(Clone)]
+pub struct History {
+    spec: StreamSpec,
+    rate_hz: f64,
+    gain: Vec<(f32, f32)>,
+    levels: Vec<Level>,
+    sums: Sums,
+    last: Vec<f32>,
+    gaps: VecDeque<Gap>,
+    first: Option<u64>,
+    end: u64,
+    restarts: u64,
+}
+
+/// Min and max of every channel per bin of `frames` frames; bin `b` covers the frames from `b * frames` on.
+#[derive(Clone)]
+struct Level {
+    frames: u64,
+    /// Which bin a slot holds, plus one; 0 for none.
+    held: Vec<u64>,
+    /// `[slot][channel]`
+    ranges: Vec<(f32, f32)>,
+}
+
+#[derive(Clone)]
+struct Sums {
+    frames: u64,
+    held: Vec<u64>,
+    /// `[slot][channel]`: count, sum, sum of squares.
+    sums: Vec<(u32, f64, f64)>,
+}
+
+const NOTHING: (f32, f32) = (f32::INFINITY, f32::NEG_INFINITY);
+
+impl History {
+    /// Room for a stream of this shape.
+    pub fn new(spec: &StreamSpec) -> Self {
+        let rate_hz = spec.rate.hz();
+        let channels = spec.channels.len();
+        let mut frames = ((SHORTEST_S * rate_hz / BINS as f64) as u64).max(1);
+        let mut levels = Vec::new();
+        loop {
+            levels.push(Level::new(frames, channels));
+            if (frames * BINS) as f64 >= LONGEST_S * 1.05 * rate_hz {
+                break;
+            }
+            frames *= STEP;
+        }
+        let gain = match spec.kind {
+            SignalKind::Counts => spec.channels.iter().map(|c| (c.scale as f32, c.offset as f32)).collect(),
+            SignalKind::Physical | SignalKind::Spectrum => vec![(1.0, 0.0); channels],
+        };
+        Self {
+            spec: spec.clone(),
+            rate_hz,
+            gain,
+            levels,
+            sums: Sums::new(((rate_hz / BLOCKS_PER_S) as u64).max(1), channels),
+            last: vec![f32::NAN; channels],
+            gaps: VecDeque::new(),
+            first: None,
+            end: 0,
+            restarts: 0,
+        }
+    }
+
+    /// Shape of the stream.
+    pub fn spec(&self) -> &StreamSpec {
+        &self.spec
+    }
+
+    /// Samples per second.
+    pub fn rate_hz(&self) -> f64 {
+        self.rate_hz
+    }
+
+    /// Index of the first sample held, if there is any.
+    pub fn first(&self) -> Option<u64> {
+        self.first
+    }
+
+    /// Index of the sample to come.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Seconds of signal seen since the beginning or the last jump.
+    pub fn seen_s(&self) -> f64 {
+        self.first.map_or(0.0, |first| (self.end - first) as f64 / self.rate_hz)
+    }
+
+    /// How often the stream jumped so that what was held had to go.
+    pub fn restarts(&self) -> u64 {
+        self.restarts
+    }
+
+    /// Samples of a kind that are missing among those held.
+    pub fn missing(&self, why: Why) -> u64 {
+        self.gaps.iter().filter(|gap| gap.why == why).map(|gap| gap.samples).sum()
+    }
+
+    /// Gaps among the samples held, oldest first.
+    pub fn gaps(&self) -> impl Iterator<Item = &Gap> {
+        self.gaps.iter()
+    }
+
+    /// Newest value of a channel in its unit.
+    pub fn last(&self, channel: usize) -> Option<f64> {
+        self.last.get(channel).filter(|v| v.is_finite()).map(|v| f64::from(*v))
+    }
+
+    /// Takes the frames of one packet; `missing` says why samples before it are missing, if any are and the packet
+    /// does not know better.
+    pub fn ingest(&mut self, header: &PacketHeader, data: &[f32], missing: Why) {
+        let channels = self.last.len();
+        let jumped_back = header.first_sample < self.end;
+        let held = BINS * self.levels.last().map_or(1, |level| level.frames);
+        let too_far = header.first_sample.saturating_sub(self.end) > held;
+        if self.first.is_some() && (header.flags.has(Flags::SEEKED) || jumped_back || too_far) {
+            self.restart();
+        }
+        if self.first.is_none() {
+            self.first = Some(header.first_sample);
+            self.end = header.first_sample;
+        }
+        if header.first_sample > self.end {
+            if self.gaps.len() == MAX_GAPS {
+                self.gaps.pop_front();
+            }
+            let samples = header.first_sample - self.end;
+            let why = if header.flags.has(Flags::RESUMED) { Why::Paused } else { missing };
+            self.gaps.push_back(Gap { first: self.end, samples, why });
+            self.finish_bins_before(header.first_sample);
+            self.end = header.first_sample;
+        }
+        for frame in data.chunks_exact(channels).take(header.batch_size as usize) {
+            self.frame(frame);
+        }
+    }
+
+    fn restart(&mut self) {
+        self.first = None;
+        self.gaps.clear();
+        self.restarts += 1;
+        for level in &mut self.levels {
+            level.held.fill(0);
+        }
+        self.sums.held.fill(0);
+    }
+
+    fn frame(&mut self, frame: &[f32]) {
+        for ((last, value), (scale, offset)) in self.last.iter_mut().zip(frame).zip(&self.gain) {
+            *last = value * scale + offset;
+        }
+        if let Some(finest) = self.levels.first_mut() {
+            let bin = self.end / finest.frames;
+            for (range, value) in finest.bin_mut(bin).iter_mut().zip(&self.last) {
+                *range = (range.0.min(*value), range.1.max(*value));
+            }
+        }
+        self.sums.add(self.end, &self.last);
+        self.end += 1;
+        self.finish_bins_before(self.end);
+    }
+
+    /// Hands bins on to the coarser levels once no sample can come any more that belongs to them.
+    fn finish_bins_before(&mut self, end: u64) {
+        for fine in 1..self.levels.len() {
+            let (finer, coarser) = self.levels.split_at_mut(fine);
+            let (Some(finer), Some(coarser)) = (finer.last(), coarser.first_mut()) else { return };
+            let open = self.end.saturating_sub(1) / finer.frames;
+            if end / finer.frames == open {
+                return;
+            }
+            let Some(ranges) = finer.bin(open) else { return };
+            for (to, from) in coarser.bin_mut(open / STEP).iter_mut().zip(ranges) {
+                *to = (to.0.min(from.0), to.1.max(from.1));
+            }
+        }
+    }
+
+    /// Where the columns of a sweep lie that shows `seconds` on `dots` columns.
+    pub fn sweep(&self, seconds: f64, dots: usize) -> Sweep {
+        let per_screen = (seconds * self.rate_hz).max(1.0);
+        let per_dot = per_screen / dots.max(1) as f64;
+        // Fine enough for exact columns, coarse enough to hold the whole screen and to be quick to read.
+        let holds_screen = |level: &Level| (level.frames * BINS) as f64 >= per_screen * 1.01;
+        let is_quick = |level: &Level| (level.frames * STEP * 8) as f64 > per_dot;
+        let level = self.levels.iter().position(|level| holds_screen(level) && is_quick(level));
+        let level = level.unwrap_or(self.levels.len().saturating_sub(1));
+        let frames = self.levels.get(level).map_or(1, |level| level.frames);
+        Sweep::new(level, frames, self.end, per_screen, dots)
+    }
+
+    /// Fills `columns` with what a channel was at each column of the sweep.
+    pub fn columns(&self, channel: usize, sweep: &Sweep, columns: &mut Vec<Column>) {
+        columns.clear();
+        let (Some(first), Some(level)) = (self.first, self.levels.get(sweep.level)) else {
+            columns.resize(sweep.dots, Column::Empty);
+            return;
+        };
+        let mut before: Option<(f32, f32)> = None;
+        for dot in 0..sweep.dots {
+            let frames = sweep.frames_of(dot);
+            if dot == sweep.cursor + 1 {
+                before = None;
+            }
+            if frames.end <= first || frames.start >= sweep.end {
+                columns.push(Column::Empty);
+                continue;
+            }
+            let mut range = NOTHING;
+            for bin in frames.start.div_ceil(level.frames)..frames.end.div_ceil(level.frames) {
+                if let Some(held) = level.bin(bin).and_then(|held| held.get(channel)) {
+                    range = (range.0.min(held.0), range.1.max(held.1));
+                }
+            }
+            let column = if range.0 <= range.1 {
+                before = Some(range);
+                Column::Range { min: range.0, max: range.1 }
+            } else if self.has_gap_in(frames.start, frames.end) {
+                before = None;
+                Column::Gap
+            } else {
+                // Fewer samples than dots: the last value holds until the next.
+                before.map_or(Column::Empty, |(min, max)| {
+                    let middle = f32::midpoint(min, max);
+                    Column::Range { min: middle, max: middle }
+                })
+            };
+            columns.push(column);
+        }
+    }
+
+    /// True if a sample is missing in `first..end`.
+    pub fn has_gap_in(&self, first: u64, end: u64) -> bool {
+        self.gaps.iter().rev().any(|gap| gap.first < end && gap.first + gap.samples > first)
+    }
+
+    /// Numbers of a channel over the newest `seconds`; `None` before the first sample.
+    pub fn numbers(&self, channel: usize, seconds: f64) -> Option<Numbers> {
+        let since = self.end.saturating_sub((seconds * self.rate_hz) as u64).max(self.first?);
+        let (count, sum, squares) = self.sums.over(channel, since, self.end);
+        let finest = self.levels.first()?;
+        let enough = |level: &&Level| (level.frames as f64) < seconds * self.rate_hz / 64.0;
+        let coarse = self.levels.iter().rfind(enough).unwrap_or(finest);
+        // A coarse level knows its last bin only when that is complete; the finest fills in.
+        let seam = self.end / coarse.frames * coarse.frames;
+        let whole = since.div_ceil(coarse.frames)..seam / coarse.frames;
+        let rest = seam.max(since) / finest.frames..self.end.div_ceil(finest.frames);
+        let bins = whole.filter_map(|bin| coarse.bin(bin)).chain(rest.filter_map(|bin| finest.bin(bin)));
+        let range = bins.filter_map(|held| held.get(channel)).fold(NOTHING, |a, b| (a.0.min(b.0), a.1.max(b.1)));
+        if count == 0 || range.0 > range.1 {
+            return None;
+        }
+        let mean = sum / f64::from(count);
+        let rms = (squares / f64::from(count) - mean * mean).max(0.0).sqrt();
+        Some(Numbers { min: f64::from(range.0), max: f64::from(range.1), mean, rms })
+    }
+
+    /// True if the channel touched the end of what its device can deliver during the newest half second.
+    pub fn is_clipped(&self, channel: usize) -> bool {
+        let Some((low, high)) = self.spec.channels.get(channel).and_then(|c| c.range) else { return false };
+        let margin = (high - low) * 1e-4;
+        self.numbers(channel, 0.5).is_some_and(|n| n.min <= low + margin || n.max >= high - margin)
+    }
+}
+
+impl Level {
+    fn new(frames: u64, channels: usize) -> Self {
+        Self { frames, held: vec![0; BINS as usize], ranges: vec![NOTHING; BINS as usize * channels] }
+    }
+
+    fn bin(&self, bin: u64) -> Option<&[(f32, f32)]> {
+        let slot = (bin % BINS) as usize;
+        let channels = self.ranges.len() / self.held.len();
+        (self.held.get(slot) == Some(&(bin + 1))).then(|| &self.ranges[slot * channels..][..channels])
+    }
+
+    fn bin_mut(&mut self, bin: u64) -> &mut [(f32, f32)] {
+        let slot = (bin % BINS) as usize;
+        let channels = self.ranges.len() / self.held.len();
+        let ranges = &mut self.ranges[slot * channels..][..channels];
+        if self.held[slot] != bin + 1 {
+            self.held[slot] = bin + 1;
+            ranges.fill(NOTHING);
+        }
+        ranges
+    }
+}
+
+impl Sums {
+    fn new(frames: u64, channels: usize) -> Self {
+        Self { frames, held: vec![0; BLOCKS as usize], sums: vec![(0, 0.0, 0.0); BLOCKS as usize * channels] }
+    }
+
+    fn add(&mut self, sample: u64, values: &[f32]) {
+        let block = sample / self.frames;
+        let slot = (block % BLOCKS) as usize;
+        let sums = &mut self.sums[slot * values.len()..][..values.len()];
+        if self.held[slot] != block + 1 {
+            self.held[slot] = block + 1;
+            sums.fill((0, 0.0, 0.0));
+        }
+        for (sum, value) in sums.iter_mut().zip(values).filter(|(_, value)| value.is_finite()) {
+            let value = f64::from(*value);
+            *sum = (sum.0 + 1, sum.1 + value, sum.2 + value * value);
+        }
+    }
+
+    fn over(&self, channel: usize, first: u64, end: u64) -> (u32, f64, f64) {
+        let channels = self.sums.len() / self.held.len();
+        let mut total = (0, 0.0, 0.0);
+        let oldest = (first / self.frames).max((end / self.frames).saturating_sub(BLOCKS - 1));
+        for block in oldest..=end / self.frames {
+            let slot = (block % BLOCKS) as usize;
+            if self.held[slot] == block + 1 {
+                let sum = self.sums[slot * channels + channel];
+                total = (total.0 + sum.0, total.1 + sum.1, total.2 + sum.2);
+            }
+        }
+        total
+    }
+}
+
+#[cfg(test)]
+#[path = "history_tests.rs"]
+mod tests;

@@ -1,0 +1,272 @@
+//! Turns the bytes that a terminal sends into keys and pasted text.
+//!
+//! Written here and not taken from crossterm, whose reader never returns once the terminal is gone.
+use super::key::Key;
+
+/// What a person did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Pressed a key.
+    Key(Key),
+    /// Pasted text.
+    Paste(String),
+}
+
+/// Longest paste that is kept, in bytes.
+const MAX_PASTE: usize = 16 << 10;
+/// Longest escape sequence that is waited for, in bytes.
+const MAX_SEQUENCE: usize = 32;
+const PASTE_BEGIN: &[u8] = b"\x1b[200~";
+const PASTE_END: &[u8] = b"\x1b[201~";
+
+/// Keeps what is not complete yet.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    pending: Vec<u8>,
+    paste: Option<Vec<u8>>,
+}
+
+/// What the head of the pending bytes is.
+enum Head {
+    /// These many bytes are one key.
+    Key(usize, Key),
+    /// These many bytes mean nothing here.
+    Skip(usize),
+    /// These many bytes start a paste.
+    Paste(usize),
+    /// More bytes are needed.
+    Incomplete,
+}
+
+impl Decoder {
+    /// Takes what was read and gives what is complete.
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<Input> {
+        self.pending.extend_from_slice(bytes);
+        let mut inputs = Vec::new();
+        loop {
+            if self.paste.is_some() {
+                if !self.take_paste(&mut inputs) {
+                    return inputs;
+                }
+                continue;
+            }
+            match head(&self.pending) {
+                Head::Key(length, key) => {
+                    self.pending.drain(..length);
+                    inputs.push(Input::Key(key));
+                }
+                Head::Skip(length) => {
+                    self.pending.drain(..length);
+                }
+                Head::Paste(length) => {
+                    self.pending.drain(..length);
+                    self.paste = Some(Vec::new());
+                }
+                Head::Incomplete => return inputs,
+            }
+        }
+    }
+
+    /// True while an escape byte waits for what might follow it.
+    pub fn is_waiting(&self) -> bool {
+        self.paste.is_none() && !self.pending.is_empty()
+    }
+
+    /// Nothing followed: a lone escape byte was the key.
+    pub fn give_up_waiting(&mut self) -> Vec<Input> {
+        if !self.is_waiting() {
+            return Vec::new();
+        }
+        if self.pending.first() != Some(&0x1b) {
+            self.pending.clear();
+            return Vec::new();
+        }
+        self.pending.remove(0);
+        let mut inputs = vec![Input::Key(Key::Escape)];
+        if self.pending == b"[" || self.pending == b"O" {
+            self.pending.clear();
+        }
+        inputs.extend(self.feed(&[]));
+        inputs
+    }
+
+    /// True if the paste has ended.
+    fn take_paste(&mut self, inputs: &mut Vec<Input>) -> bool {
+        let Some(paste) = &mut self.paste else { return true };
+        let end = self.pending.windows(PASTE_END.len()).position(|window| window == PASTE_END);
+        // Without an end in sight the last bytes may be the beginning of it.
+        let sure = end.unwrap_or(self.pending.len().saturating_sub(PASTE_END.len() - 1));
+        let room = MAX_PASTE.saturating_sub(paste.len());
+        paste.extend(self.pending.drain(..sure).take(room));
+        if end.is_none() {
+            return false;
+        }
+        self.pending.drain(..PASTE_END.len());
+        let text = String::from_utf8_lossy(paste).chars().filter(|c| !c.is_control()).collect();
+        inputs.push(Input::Paste(text));
+        self.paste = None;
+        true
+    }
+}
+
+fn head(bytes: &[u8]) -> Head {
+    let Some(&first) = bytes.first() else { return Head::Incomplete };
+    match first {
+        0x1b => escape(bytes),
+        b'\r' | b'\n' => Head::Key(1, Key::Enter),
+        b'\t' => Head::Key(1, Key::Tab),
+        0x7f | 0x08 => Head::Key(1, Key::Backspace),
+        0x01..=0x1a => Head::Key(1, Key::Control(char::from(first - 1 + b'a'))),
+        0x00..0x20 => Head::Skip(1),
+        _ => character(bytes),
+    }
+}
+
+fn character(bytes: &[u8]) -> Head {
+    let length = match bytes[0] {
+        0x00..0x80 => 1,
+        0xc0..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        0xf0..0xf8 => 4,
+        _ => return Head::Skip(1),
+    };
+    let Some(encoded) = bytes.get(..length) else { return Head::Incomplete };
+    match std::str::from_utf8(encoded).ok().and_then(|text| text.chars().next()) {
+        Some(c) => Head::Key(length, Key::Char(c)),
+        None => Head::Skip(1),
+    }
+}
+
+fn escape(bytes: &[u8]) -> Head {
+    match bytes.get(1) {
+        None => Head::Incomplete,
+        Some(b'[') => control_sequence(bytes),
+        Some(b'O') => match bytes.get(2) {
+            None => Head::Incomplete,
+            Some(last) => cursor_key(*last, false).map_or(Head::Skip(3), |key| Head::Key(3, key)),
+        },
+        // A string (DCS, OSC, ...) is an answer of the terminal: up to its end.
+        Some(b'P' | b']' | b'^' | b'_') => string(bytes),
+        // Escape, then another key quickly after it.
+        Some(_) => Head::Key(1, Key::Escape),
+    }
+}
+
+fn string(bytes: &[u8]) -> Head {
+    let end = bytes.iter().skip(2).position(|byte| *byte == 0x07 || *byte == b'\\');
+    match end {
+        Some(at) => Head::Skip(at + 3),
+        None if bytes.len() > 4096 => Head::Skip(bytes.len()),
+        None => Head::Incomplete,
+    }
+}
+
+fn control_sequence(bytes: &[u8]) -> Head {
+    let body = &bytes[2..];
+    let Some(end) = body.iter().position(|byte| (0x40..0x7f).contains(byte)) else {
+        return if bytes.len() > MAX_SEQUENCE { Head::Skip(bytes.len()) } else { Head::Incomplete };
+    };
+    let length = end + 3;
+    if &bytes[..length] == PASTE_BEGIN {
+        return Head::Paste(length);
+    }
+    let arguments = std::str::from_utf8(&body[..end]).unwrap_or("");
+    let mut numbers = arguments.split(';').map(|text| text.parse::<u32>().unwrap_or(1));
+    let first = numbers.next().unwrap_or(1);
+    let shifted = numbers.next().is_some_and(|modifier| modifier.saturating_sub(1) & 1 == 1);
+    let key = match body[end] {
+        b'~' => match first {
+            1 | 7 => Some(Key::Home),
+            4 | 8 => Some(Key::End),
+            3 => Some(Key::Delete),
+            5 => Some(Key::PageUp),
+            6 => Some(Key::PageDown),
+            _ => None,
+        },
+        last => cursor_key(last, shifted),
+    };
+    key.map_or(Head::Skip(length), |key| Head::Key(length, key))
+}
+
+fn cursor_key(last: u8, shifted: bool) -> Option<Key> {
+    Some(match last {
+        b'A' => Key::Up,
+        b'B' => Key::Down,
+        b'C' if shifted => Key::ShiftRight,
+        b'D' if shifted => Key::ShiftLeft,
+        b'C' => Key::Right,
+        b'D' => Key::Left,
+        b'H' => Key::Home,
+        b'F' => Key::End,
+        b'M' => Key::Enter,
+        b'Z' => Key::BackTab,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(bytes: &[u8]) -> Vec<Input> {
+        Decoder::default().feed(bytes)
+    }
+
+    #[test]
+    fn letters_arrows_and_pages_are_keys() {
+        let expected = [
+            Key::Char('R'),
+            Key::Up,
+            Key::ShiftRight,
+            Key::PageDown,
+            Key::Home,
+            Key::BackTab,
+            Key::Char('µ'),
+            Key::Control('c'),
+        ];
+        let got = keys("R\x1b[A\x1b[1;2C\x1b[6~\x1bOH\x1b[Zµ\x03".as_bytes());
+        assert_eq!(got, expected.map(Input::Key));
+    }
+
+    #[test]
+    fn a_sequence_may_come_in_pieces() {
+        let mut decoder = Decoder::default();
+        assert!(decoder.feed(b"\x1b").is_empty());
+        assert!(decoder.feed(b"[1;").is_empty());
+        assert_eq!(decoder.feed(b"2D"), [Input::Key(Key::ShiftLeft)]);
+        assert!(!decoder.is_waiting());
+    }
+
+    #[test]
+    fn a_lone_escape_is_a_key_once_nothing_follows() {
+        let mut decoder = Decoder::default();
+        assert!(decoder.feed(b"\x1b").is_empty());
+        assert!(decoder.is_waiting());
+        assert_eq!(decoder.give_up_waiting(), [Input::Key(Key::Escape)]);
+        assert!(!decoder.is_waiting());
+    }
+
+    #[test]
+    fn a_paste_is_text_and_never_keys() {
+        let mut decoder = Decoder::default();
+        assert!(decoder.feed(b"\x1b[200~R S\x1b[20").is_empty());
+        assert_eq!(decoder.feed(b"1~q"), [Input::Paste("R S".into()), Input::Key(Key::Char('q'))]);
+    }
+
+    #[test]
+    fn answers_of_the_terminal_are_not_keys() {
+        assert_eq!(keys(b"\x1b[12;40R\x1b[?2026;2$y\x1bP1$r\x1b\\x"), [Input::Key(Key::Char('x'))]);
+    }
+
+    #[test]
+    fn any_bytes_are_swallowed_without_a_panic() {
+        for a in 0..=255_u8 {
+            for b in 0..=255_u8 {
+                let mut decoder = Decoder::default();
+                decoder.feed(&[0x1b, a, b]);
+                decoder.give_up_waiting();
+                decoder.feed(&[a, b, 0x80]);
+            }
+        }
+    }
+}

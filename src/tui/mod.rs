@@ -1,0 +1,78 @@
+//! The terminal front end: one loop, one vocabulary. What a person does becomes an action, an action changes the
+//! state of the front end and asks effects of the session, and each frame is drawn from that state and a snapshot.
+pub mod action;
+pub mod app;
+mod feed;
+#[cfg(test)]
+mod fixtures;
+pub mod form;
+pub mod history;
+pub mod input;
+pub mod key;
+pub mod lanes;
+pub mod layout;
+pub mod line_edit;
+mod painter;
+mod pen;
+mod perform;
+pub mod rates;
+pub mod readout;
+mod run;
+pub mod scale;
+pub mod screen;
+pub mod sweep;
+mod terminal;
+pub mod theme;
+pub mod update;
+mod views;
+pub mod wave;
+
+use std::time::Instant;
+
+use anyhow::Context;
+
+pub use theme::{Colour, Glyphs};
+
+use crate::{session::Session, signals::Signals};
+
+/// How the screen is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct ScreenOptions {
+    /// Signs; found out from the environment if `None`.
+    pub glyphs: Option<Glyphs>,
+    /// Colours; found out from the environment if `None`.
+    pub colour: Option<Colour>,
+    /// Frames per second at most, 1 to 240.
+    pub fps: u32,
+    /// When to end by itself.
+    pub deadline: Option<Instant>,
+}
+
+impl Default for ScreenOptions {
+    fn default() -> Self {
+        Self { glyphs: None, colour: None, fps: 30, deadline: None }
+    }
+}
+
+/// Why the screen ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A person quit; a recording that was open has been asked to finish.
+    Quit,
+    /// The deadline came.
+    TimeIsUp,
+    /// A signal asked the program to end.
+    Terminated,
+    /// The terminal is gone, or a person left it while a recording goes on: go on without a screen.
+    HungUp,
+}
+
+/// Shows a session until a person quits, a signal comes, the deadline passes or the terminal vanishes. The terminal
+/// is given back in every case. Never ends the session and never stops a recording by itself.
+///
+/// # Errors
+/// If the terminal cannot be taken over.
+pub fn run(session: &Session, options: &ScreenOptions, signals: &Signals) -> anyhow::Result<Outcome> {
+    let mut terminal = terminal::Terminal::enter().context("the terminal cannot be used")?;
+    run::Desk::new(session, options, &terminal)?.work(&mut terminal, signals)
+}

@@ -1,0 +1,151 @@
+//! Carries out effects: asks the session, and hands slow requests to a thread so that the screen goes on.
+use std::{
+    path::Path,
+    sync::mpsc::{Receiver, Sender, channel},
+    thread,
+};
+
+use wavedeck_api::stage::Level;
+
+use super::{
+    app::{App, View},
+    update::{Effect, applied},
+};
+use crate::{
+    session::{ParamEdit, Request, Session},
+    snapshot::RecordingEntry,
+};
+
+/// Who asks, for logs and edit journals.
+const BY: &str = "screen";
+
+/// What the screen does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Goes on.
+    Continue,
+    /// Ends.
+    Quit,
+    /// Ends, but a recording goes on.
+    Detach,
+}
+
+/// What a slow request came to.
+enum Answer {
+    Recordings(Vec<RecordingEntry>),
+    Opened(Result<&'static str, String>),
+}
+
+/// Asks the session for the front end.
+pub(super) struct Performer {
+    session: Session,
+    answers: (Sender<Answer>, Receiver<Answer>),
+}
+
+impl Performer {
+    /// For this session.
+    pub(super) fn new(session: &Session) -> Self {
+        Self { session: session.clone(), answers: channel() }
+    }
+
+    /// Carries out what an action asked for.
+    pub(super) fn perform(&self, app: &mut App, effects: Vec<Effect>) -> Next {
+        for effect in effects {
+            match effect {
+                Effect::Quit => return Next::Quit,
+                Effect::Detach => return Next::Detach,
+                Effect::Apply(edits) => {
+                    let changes = edits.iter().map(|edit| ParamEdit {
+                        stage: edit.stage.to_string(),
+                        key: edit.key.to_owned(),
+                        value: edit.json.clone(),
+                    });
+                    let request = Request::SetParams { changes: changes.collect() };
+                    let answer = self.session.request(request, BY).map(drop).map_err(|error| error.to_string());
+                    applied(app, &edits, answer);
+                }
+                Effect::ReadRecordings => self.read_recordings(app),
+                Effect::Replay(path) => self.replay(app, &path),
+                Effect::Live => self.open(app, "going back to the live pipeline", "the live pipeline", Request::Live),
+                other => self.ask(app, other),
+            }
+        }
+        Next::Continue
+    }
+
+    /// Requests that are answered at once.
+    fn ask(&self, app: &mut App, effect: Effect) {
+        let request = match effect {
+            Effect::RecordStart => Request::RecordStart { name: None },
+            Effect::RecordPause => Request::RecordPause,
+            Effect::RecordResume => Request::RecordResume,
+            Effect::RecordFinish => Request::RecordFinish,
+            Effect::Marker(label) => Request::Marker { label },
+            Effect::Pause => Request::Pause,
+            Effect::Resume => Request::Resume,
+            Effect::Transport(command) => Request::Transport(command),
+            _ => return,
+        };
+        if let Err(error) = self.session.request(request, BY) {
+            let level = if error.is_busy() { Level::Warn } else { Level::Error };
+            app.say(level, error.to_string());
+        }
+    }
+
+    fn read_recordings(&self, app: &mut App) {
+        if app.library.busy.is_some() {
+            return;
+        }
+        app.library.busy = Some("reading");
+        self.elsewhere(app, |session| Answer::Recordings(session.recordings()));
+    }
+
+    fn replay(&self, app: &mut App, path: &Path) {
+        let request = Request::Replay { path: path.to_owned() };
+        self.open(app, "opening the recording", "replay", request);
+    }
+
+    fn open(&self, app: &mut App, busy: &'static str, done: &'static str, request: Request) {
+        app.library.busy = Some("opening");
+        app.say(Level::Info, busy);
+        self.elsewhere(app, move |session| {
+            Answer::Opened(session.request(request, BY).map(|_| done).map_err(|error| error.to_string()))
+        });
+    }
+
+    fn elsewhere(&self, app: &mut App, errand: impl FnOnce(&Session) -> Answer + Send + 'static) {
+        let (session, sender) = (self.session.clone(), self.answers.0.clone());
+        let run = move || {
+            // Nobody listens once the screen has ended.
+            let _ = sender.send(errand(&session));
+        };
+        if let Err(error) = thread::Builder::new().name("screen-errand".into()).spawn(run) {
+            app.library.busy = None;
+            app.say(Level::Error, format!("no thread could be started: {error}"));
+        }
+    }
+
+    /// Takes the answers to slow requests. True if there were any.
+    pub(super) fn take_answers(&self, app: &mut App) -> bool {
+        let mut any = false;
+        while let Ok(answer) = self.answers.1.try_recv() {
+            any = true;
+            app.library.busy = None;
+            match answer {
+                Answer::Recordings(mut entries) => {
+                    // Names begin with the time, and are there even for files that cannot be read.
+                    entries.sort_by(|a, b| b.path.file_name().cmp(&a.path.file_name()));
+                    app.library.is_read = true;
+                    app.library.chosen = app.library.chosen.min(entries.len().saturating_sub(1));
+                    app.library.entries = entries;
+                }
+                Answer::Opened(Ok(what)) => {
+                    app.view = View::Monitor;
+                    app.say(Level::Info, format!("now showing: {what}"));
+                }
+                Answer::Opened(Err(why)) => app.say(Level::Error, why),
+            }
+        }
+        any
+    }
+}

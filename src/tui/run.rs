@@ -1,0 +1,241 @@
+//! The loop: input is drawn at once, waves at the frame rate, everything else ten times a second, nothing when
+//! nothing changes.
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use wavedeck_api::{handle::RecordingState, stage::Level};
+
+use super::{
+    Outcome, ScreenOptions,
+    app::{App, View},
+    feed::Feed,
+    input::{Decoder, Input},
+    painter::Painter,
+    perform::{Next, Performer},
+    rates::Rates,
+    readout::Readout,
+    screen::{self, Scene},
+    terminal::{Gone, Terminal},
+    theme::Theme,
+    update,
+};
+use crate::{session::Session, signals::Signals, snapshot::Snapshot};
+
+/// Time between two looks at the session.
+const LOOK: Duration = Duration::from_millis(100);
+/// Time that an escape byte waits for what might follow it.
+const ESCAPE: Duration = Duration::from_millis(40);
+
+/// Everything on the screen and behind it.
+pub(super) struct Desk<'a> {
+    session: &'a Session,
+    performer: Performer,
+    theme: Theme,
+    frame_time: Duration,
+    deadline: Option<Instant>,
+    began: Instant,
+    app: App,
+    snapshot: Snapshot,
+    feed: Feed,
+    rates: Rates,
+    readout: Readout,
+    decoder: Decoder,
+    painter: Painter,
+    next_look: Instant,
+    next_frame: Instant,
+    is_dirty: bool,
+}
+
+impl<'a> Desk<'a> {
+    pub(super) fn new(session: &'a Session, options: &ScreenOptions, terminal: &Terminal) -> io::Result<Self> {
+        let theme = Theme::detect(options.colour, options.glyphs, |name| std::env::var(name).ok());
+        let now = Instant::now();
+        let size = terminal.size();
+        let mut app = App::showing(View::Monitor);
+        (app.size, app.is_plain) = (size, theme.is_plain());
+        let mut desk = Self {
+            session,
+            performer: Performer::new(session),
+            theme,
+            frame_time: Duration::from_secs(1) / options.fps.clamp(1, 240),
+            deadline: options.deadline,
+            began: now,
+            app,
+            snapshot: session.snapshot(),
+            feed: Feed::default(),
+            rates: Rates::default(),
+            readout: Readout::default(),
+            decoder: Decoder::default(),
+            painter: Painter::new(size)?,
+            next_look: now,
+            next_frame: now,
+            is_dirty: true,
+        };
+        desk.look(now);
+        Ok(desk)
+    }
+
+    pub(super) fn work(&mut self, terminal: &mut Terminal, signals: &Signals) -> anyhow::Result<Outcome> {
+        loop {
+            if signals.has_hung_up() {
+                return Ok(Outcome::HungUp);
+            }
+            if signals.wants_stop() {
+                return Ok(Outcome::Terminated);
+            }
+            let now = Instant::now();
+            if self.deadline.is_some_and(|deadline| deadline <= now) {
+                return Ok(Outcome::TimeIsUp);
+            }
+            let ready = terminal.wait(self.time_to_wait(now));
+            if ready.hung_up {
+                return Ok(Outcome::HungUp);
+            }
+            match self.turn(terminal, ready.input, ready.signal)? {
+                Turn::On => {}
+                Turn::Gone => return Ok(Outcome::HungUp),
+                Turn::Next(Next::Quit) => return Ok(Outcome::Quit),
+                Turn::Next(Next::Detach) => return Ok(Outcome::HungUp),
+                Turn::Next(Next::Continue) => {}
+            }
+        }
+    }
+
+    fn time_to_wait(&self, now: Instant) -> Duration {
+        let mut until = self.next_look;
+        if self.shows_motion() {
+            until = until.min(self.next_frame);
+        }
+        let mut wait = until.saturating_duration_since(now);
+        if self.decoder.is_waiting() {
+            wait = wait.min(ESCAPE);
+        }
+        match self.deadline {
+            Some(deadline) => wait.min(deadline.saturating_duration_since(now)),
+            None => wait,
+        }
+    }
+
+    fn shows_motion(&self) -> bool {
+        self.app.view == View::Monitor && !self.app.is_frozen && self.feed.is_flowing()
+    }
+
+    fn turn(&mut self, terminal: &mut Terminal, has_input: bool, has_signal: bool) -> anyhow::Result<Turn> {
+        if has_signal {
+            self.after_signal(terminal)?;
+        }
+        let inputs = match (has_input, self.decoder.is_waiting()) {
+            (true, _) => match terminal.read() {
+                Ok(bytes) => self.decoder.feed(&bytes),
+                Err(Gone) => return Ok(Turn::Gone),
+            },
+            (false, true) => self.decoder.give_up_waiting(),
+            (false, false) => Vec::new(),
+        };
+        let now = Instant::now();
+        self.is_dirty |= self.app.pass_time(now.duration_since(self.began));
+        let was_touched = !inputs.is_empty();
+        for input in inputs {
+            match self.take(input) {
+                Next::Continue => {}
+                next => return Ok(Turn::Next(next)),
+            }
+        }
+        self.is_dirty |= self.performer.take_answers(&mut self.app);
+        if was_touched || now >= self.next_look {
+            self.look(now);
+        }
+        self.is_dirty |= self.feed.drain() && self.shows_motion();
+        if terminal.push().is_err() {
+            return Ok(Turn::Gone);
+        }
+        // A terminal that has not taken the last frame gets no other: it would only fall behind further.
+        let is_due = was_touched || (self.is_dirty && now >= self.next_frame);
+        if is_due && terminal.is_clear() {
+            let bytes = self.paint()?;
+            self.next_frame = (self.next_frame + self.frame_time).max(now);
+            self.is_dirty = false;
+            if terminal.write(&bytes).is_err() {
+                return Ok(Turn::Gone);
+            }
+        } else {
+            self.is_dirty |= was_touched;
+        }
+        Ok(Turn::On)
+    }
+
+    fn take(&mut self, input: Input) -> Next {
+        let effects = update::input(&mut self.app, &self.snapshot, input);
+        if effects.is_empty() {
+            return Next::Continue;
+        }
+        let next = self.performer.perform(&mut self.app, effects);
+        // Later keys of the same turn should see what this one did.
+        self.snapshot = self.session.snapshot();
+        next
+    }
+
+    fn look(&mut self, now: Instant) {
+        self.next_look = now + LOOK;
+        self.snapshot = self.session.snapshot();
+        if self.app.notice(&self.snapshot) {
+            self.performer.perform(&mut self.app, vec![update::Effect::ReadRecordings]);
+        }
+        self.rates.notice(&self.snapshot);
+        self.feed.follow(self.session, &mut self.app, &self.snapshot);
+        self.is_dirty = true;
+    }
+
+    fn paint(&mut self) -> io::Result<Vec<u8>> {
+        if let Some(newest) = self.feed.newest() {
+            self.app.newest_sample = newest.end();
+        }
+        if let Some(history) = self.feed.shown() {
+            if self.app.lanes.settle(history) {
+                let what = format!("scales chosen from the last {} s", self.app.lanes.seconds().min(10.0));
+                self.app.say(Level::Info, what);
+                self.readout.forget();
+            }
+            self.readout.notice(&self.app, history);
+        } else {
+            self.readout.forget();
+        }
+        let scene = Scene {
+            app: &self.app,
+            snapshot: &self.snapshot,
+            history: self.feed.shown(),
+            readout: &self.readout,
+            rates: &self.rates,
+        };
+        self.painter.paint(|frame| screen::draw(frame, &scene, &self.theme))
+    }
+
+    fn after_signal(&mut self, terminal: &mut Terminal) -> io::Result<()> {
+        if terminal.stop_was_asked() {
+            if self.snapshot.recording == RecordingState::Idle {
+                terminal.stop_process()?;
+            } else {
+                self.app.say(Level::Warn, "not suspended: the recording would lose what comes meanwhile");
+            }
+        }
+        let size = terminal.size();
+        let was_continued = terminal.was_continued();
+        if was_continued {
+            terminal.retake()?;
+        }
+        if was_continued || size != self.painter.size() {
+            self.painter.begin_anew(size)?;
+            self.app.size = size;
+        }
+        self.is_dirty = true;
+        Ok(())
+    }
+}
+
+enum Turn {
+    On,
+    Gone,
+    Next(Next),
+}

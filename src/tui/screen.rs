@@ -1,0 +1,171 @@
+//! Puts the panes together: state line and tabs on top, messages and keys at the bottom, a view between.
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+};
+use wavedeck_api::stage::Level;
+
+use super::{
+    app::{App, Layer, View},
+    history::History,
+    layout::{LOG_ROWS, Size},
+    pen::{self, span},
+    rates::Rates,
+    readout::Readout,
+    scale,
+    theme::{Role, Theme},
+    views,
+};
+use crate::snapshot::{LogEntry, Snapshot};
+
+/// All that a frame is drawn from.
+pub struct Scene<'a> {
+    /// State of the front end.
+    pub app: &'a App,
+    /// State of the session.
+    pub snapshot: &'a Snapshot,
+    /// Waves of the watched output.
+    pub history: Option<&'a History>,
+    /// Numbers beside the waves.
+    pub readout: &'a Readout,
+    /// What moves per second.
+    pub rates: &'a Rates,
+}
+
+/// Draws everything.
+pub fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
+    let screen = frame.area();
+    let size = Size { width: screen.width, height: screen.height };
+    let row = |y: u16, height: u16| Rect::new(screen.x, screen.y + y, screen.width, height).intersection(screen);
+    views::header::render(frame, row(0, 1), scene, theme);
+    if size.is_too_small() {
+        let least = super::layout::SMALLEST;
+        let text = format!("too small: {}x{}, needs {}x{}", size.width, size.height, least.width, least.height);
+        pen::line(frame, row(1, size.height.saturating_sub(1)), 0, Line::from(span(text, Role::Dim, theme)));
+        return;
+    }
+    tabs(frame, row(1, 1), scene, theme);
+    let mut body = row(2, size.body_rows());
+    if size.has_log_panel() {
+        let log = row(2 + size.body_rows(), LOG_ROWS);
+        if scene.app.view == View::Log {
+            body.height += LOG_ROWS;
+        } else {
+            let inner = pen::boxed(frame, log, "Log", theme);
+            views::log::newest(frame, inner, scene, theme);
+        }
+    }
+    match scene.app.view {
+        View::Monitor => views::monitor::render(frame, body, scene, theme),
+        View::Pipeline => views::pipeline::render(frame, body, scene, theme),
+        View::Params => views::params::render(frame, body, scene, theme),
+        View::Recordings => views::recordings::render(frame, body, scene, theme),
+        View::Log => views::log::render(frame, body, scene, theme),
+    }
+    message(frame, row(size.height - 2, 1), scene, theme);
+    views::keys::render(frame, row(size.height - 1, 1), scene, theme);
+    for layer in &scene.app.layers {
+        match layer {
+            Layer::Help { scroll } => views::help::render(frame, *scroll, scene, theme),
+            Layer::AskQuit => views::popups::ask_quit(frame, scene, theme),
+            Layer::MarkerText(line) => views::popups::marker_text(frame, line, theme),
+            // Shown in the message line and in the form.
+            Layer::AskFinish { .. } | Layer::Field(_) => {}
+        }
+    }
+}
+
+fn tabs(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
+    let (app, signs) = (scene.app, theme.signs());
+    let mut spans = Vec::new();
+    for (index, view) in View::ALL.into_iter().enumerate() {
+        let role = if view == app.view { Role::Chosen } else { Role::Dim };
+        spans.push(span(format!(" {} {}", index + 1, view.name()), role, theme));
+        let extra = match view {
+            View::Params if !app.form.staged.is_empty() => Some((format!(" *{}", app.form.staged.len()), Role::Staged)),
+            View::Params if scene.snapshot.locked.is_some() => Some((signs.locked.to_owned(), role)),
+            View::Log => match app.unseen(scene.snapshot) {
+                0 => None,
+                count => Some((format!(" !{count}"), Role::Warn)),
+            },
+            _ => None,
+        };
+        if let Some((text, role)) = extra {
+            spans.push(span(text, role, theme));
+        }
+        spans.push(span(" ", role, theme));
+    }
+    let used: usize = spans.iter().map(|span| span.content.chars().count()).sum();
+    let mut aside = Vec::new();
+    if app.view == View::Monitor {
+        aside.push(span(format!(" {} s/screen ", app.lanes.seconds()), Role::Text, theme));
+        if app.is_frozen {
+            aside.insert(0, span(" FROZEN VIEW ", Role::Held, theme));
+        }
+    }
+    let mut room = usize::from(area.width).saturating_sub(used);
+    // The first matters most: it is shown even where there is no room for the rest.
+    aside.retain(|span| {
+        let width = span.content.chars().count();
+        let fits = width <= room;
+        room -= if fits { width } else { 0 };
+        fits
+    });
+    spans.push(Span::raw(" ".repeat(room)));
+    spans.append(&mut aside);
+    pen::line(frame, area, 0, Line::from(spans));
+}
+
+/// The line for what must be said: a question, a message, or else what the log said last.
+fn message(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
+    let (app, width) = (scene.app, usize::from(area.width));
+    if let Some(Layer::AskFinish { .. }) = app.layers.last() {
+        let text = " Finish the recording?  S or Enter within 3 s finishes it, any other key goes on recording";
+        pen::line(frame, area, 0, Line::from(span(pen::left(text, width, theme), Role::Held, theme)));
+        return;
+    }
+    if let Some(message) = &app.message {
+        let (sign, role) = level(message.level);
+        let text = pen::plain(&format!(" {sign}{}", message.text), theme);
+        let role = if message.level == Level::Info { Role::Text } else { role };
+        pen::line(frame, area, 0, Line::from(span(pen::fit(&text, width, theme), role, theme)));
+        return;
+    }
+    let is_shown_elsewhere = app.view == View::Log || app.size.has_log_panel();
+    if let (Some(entry), false) = (scene.snapshot.log.last(), is_shown_elsewhere) {
+        pen::line(frame, area, 0, log_line(entry, width, theme));
+    }
+}
+
+/// Sign and role of a level; the level is told by a word or sign as well as by its colour.
+pub(super) fn level(level: Level) -> (&'static str, Role) {
+    match level {
+        Level::Info => ("", Role::Dim),
+        Level::Warn => ("! ", Role::Warn),
+        Level::Error => ("!! ", Role::Bad),
+    }
+}
+
+/// One entry of the log: time, level, origin, sentence.
+pub(super) fn log_line(entry: &LogEntry, width: usize, theme: &Theme) -> Line<'static> {
+    let (word, role) = match entry.level {
+        Level::Info => ("   INFO ", Role::Dim),
+        Level::Warn => (" ! WARN ", Role::Warn),
+        Level::Error => ("!! ERROR", Role::Bad),
+    };
+    let from = pen::left(&entry.from, 10, theme);
+    let room = width.saturating_sub(1 + 8 + 1 + 8 + 1 + 10 + 1);
+    let text = pen::fit(&pen::plain(&entry.text, theme), room, theme);
+    let text_role = if entry.level == Level::Info { Role::Text } else { role };
+    Line::from(vec![
+        span(format!(" {} ", scale::time_of_day(entry.unix_ns)), Role::Dim, theme),
+        span(format!("{word} "), role, theme),
+        span(format!("{} ", pen::plain(&from, theme)), Role::Dim, theme),
+        span(text, text_role, theme),
+    ])
+}
+
+#[cfg(test)]
+#[path = "screen_tests.rs"]
+mod tests;

@@ -1,0 +1,367 @@
+use std::time::Duration;
+
+use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
+
+use super::{
+    super::{
+        fixtures,
+        key::Key,
+        line_edit::LineEdit,
+        theme::{Colour, Glyphs},
+        update,
+    },
+    *,
+};
+
+const BRAILLE: Theme = Theme { colour: Colour::True, glyphs: Glyphs::Braille };
+const ASCII: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii };
+
+/// A front end that has seen twelve seconds of waves.
+struct Stand {
+    app: App,
+    snapshot: Snapshot,
+    history: History,
+    readout: Readout,
+    rates: Rates,
+}
+
+impl Stand {
+    fn new(snapshot: Snapshot, width: u16, height: u16) -> Self {
+        let mut app = App::default();
+        app.size = Size { width, height };
+        app.notice(&snapshot);
+        app.lanes.reset(8);
+        let mut history = History::new(&fixtures::stream(8, 250.0));
+        fixtures::feed(&mut history, 0, 1000, |sample, channel| wave(sample, channel));
+        app.lanes.settle(&history);
+        fixtures::feed(&mut history, 1000, 3000, |sample, channel| wave(sample, channel));
+        app.lanes.settle(&history);
+        app.newest_sample = history.end();
+        let mut rates = Rates::default();
+        rates.notice(&snapshot);
+        let mut readout = Readout::default();
+        readout.notice(&app, &history);
+        Self { app, snapshot, history, readout, rates }
+    }
+
+    fn press(&mut self, key: Key) {
+        update::press(&mut self.app, &self.snapshot, key);
+    }
+
+    fn buffer(&self, theme: &Theme) -> Buffer {
+        let mut terminal =
+            Terminal::new(TestBackend::new(self.app.size.width, self.app.size.height)).expect("memory");
+        let scene = Scene {
+            app: &self.app,
+            snapshot: &self.snapshot,
+            history: Some(&self.history),
+            readout: &self.readout,
+            rates: &self.rates,
+        };
+        terminal.draw(|frame| draw(frame, &scene, theme)).expect("memory");
+        terminal.backend().buffer().clone()
+    }
+
+    fn text(&self, theme: &Theme) -> String {
+        let buffer = self.buffer(theme);
+        let row = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
+        (0..buffer.area.height).map(|y| row(y) + "\n").collect()
+    }
+}
+
+fn wave(sample: u64, channel: usize) -> f32 {
+    (sample as f32 * 0.05 * (channel + 1) as f32).sin() * 50.0 + 1000.0 * channel as f32
+}
+
+fn showing(snapshot: Snapshot, view: View, width: u16, height: u16) -> Stand {
+    let mut stand = Stand::new(snapshot, width, height);
+    stand.app.view = view;
+    stand.app.library.entries.push(fixtures::entry("2026-11-23_bench-01.mcap"));
+    stand
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+#[test]
+fn the_state_line_is_on_every_view_and_under_every_popup() {
+    for (width, height) in [(80, 24), (160, 48), (40, 10), (250, 70)] {
+        for theme in [BRAILLE, ASCII] {
+            for view in View::ALL {
+                let mut stand = showing(fixtures::recording(), view, width, height);
+                let layers = [Layer::AskQuit, Layer::Help { scroll: 3 }, Layer::MarkerText(LineEdit::new("x"))];
+                for layers in std::iter::once(vec![]).chain(layers.map(|layer| vec![layer])) {
+                    stand.app.layers = layers;
+                    let text = stand.text(&theme);
+                    let head = first_line(&text);
+                    assert!(head.contains(" REC 00:12:43 "), "{view:?} {width}x{height}: {head}");
+                    assert!(head.contains("drop 0"), "{view:?} {width}x{height}: {head}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn plain_screens_are_ascii_whatever_is_shown() {
+    let mut snapshot = fixtures::replay();
+    snapshot.name = "Prüfstand µ".into();
+    for (width, height) in [(80, 24), (160, 48)] {
+        for view in View::ALL {
+            let mut stand = showing(snapshot.clone(), view, width, height);
+            let text = stand.text(&ASCII);
+            assert!(text.is_ascii(), "{view:?}: {:?}", text.chars().find(|c| !c.is_ascii()));
+            stand.app.layers.push(Layer::Help { scroll: 0 });
+            assert!(stand.text(&ASCII).is_ascii());
+        }
+    }
+}
+
+#[test]
+fn a_theme_without_colour_draws_none() {
+    for view in View::ALL {
+        let buffer = showing(fixtures::recording(), view, 160, 48).buffer(&ASCII);
+        let coloured = buffer.content.iter().find(|cell| cell.fg != Color::Reset || cell.bg != Color::Reset);
+        assert_eq!(coloured, None, "{view:?}");
+    }
+}
+
+#[test]
+fn nothing_panics_at_any_size() {
+    let snapshots = [fixtures::recording(), fixtures::replay()];
+    let widths = (1..=130).chain([160, 250, 300]);
+    for width in widths {
+        for height in (1..=30).chain([39, 40, 48, 100]) {
+            let view = View::ALL[usize::from(width + height) % View::ALL.len()];
+            let snapshot = snapshots[usize::from(height % 2)].clone();
+            let mut stand = showing(snapshot, view, width, height);
+            if height % 3 == 0 {
+                stand.press(Key::Char('?'));
+            }
+            let theme = if width % 2 == 0 { BRAILLE } else { ASCII };
+            stand.buffer(&theme);
+        }
+    }
+}
+
+#[test]
+fn every_view_is_drawn_at_every_common_size() {
+    for (width, height) in [(60, 16), (80, 24), (100, 40), (120, 40), (160, 48), (250, 70), (300, 100)] {
+        for view in View::ALL {
+            for snapshot in [fixtures::snapshot(), fixtures::recording(), fixtures::replay()] {
+                let text = showing(snapshot, view, width, height).text(&BRAILLE);
+                assert!(text.contains("1 Monitor") && text.contains("? help"), "{view:?} {width}x{height}\n{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_small_screen_says_so_and_keeps_the_state() {
+    let text = showing(fixtures::recording(), View::Monitor, 40, 10).text(&BRAILLE);
+    assert!(text.contains("● REC 00:12:43"));
+    assert!(text.contains("too small: 40x10, needs 60x16"));
+}
+
+#[test]
+fn the_monitor_shows_name_scale_value_and_middle_of_each_channel() {
+    let text = showing(fixtures::snapshot(), View::Monitor, 80, 24).text(&BRAILLE);
+    for channel in 1..=8 {
+        assert!(text.contains(&format!("CH{channel} ")), "{text}");
+    }
+    let lanes: Vec<&str> = text.lines().skip(2).take(16).collect();
+    assert!(lanes[0].contains('µ') && lanes[1].contains("100µV"), "{text}");
+    assert!(lanes.iter().all(|lane| lane.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c))), "{text}");
+    assert!(lanes[3].contains('~') && lanes[3].contains("1.00mV"), "{text}");
+    assert!(text.contains(" 10 s"));
+}
+
+#[test]
+fn the_plain_monitor_shows_waves_too() {
+    let text = showing(fixtures::snapshot(), View::Monitor, 80, 24).text(&ASCII);
+    let lanes: Vec<&str> = text.lines().skip(2).take(16).collect();
+    assert!(lanes.iter().all(|lane| lane.contains(['|', '^', ',', '-', '.', '_', '\''])), "{text}");
+    assert!(text.contains("100uV"));
+}
+
+#[test]
+fn a_freeze_is_labelled() {
+    let mut stand = showing(fixtures::recording(), View::Monitor, 80, 24);
+    stand.press(Key::Char(' '));
+    let text = stand.text(&BRAILLE);
+    assert!(text.contains("FROZEN VIEW"));
+    assert!(first_line(&text).contains("● REC"));
+}
+
+#[test]
+fn loss_is_loud() {
+    let mut snapshot = fixtures::recording();
+    snapshot.lost_samples = 1234;
+    let stand = showing(snapshot, View::Monitor, 80, 24);
+    assert!(first_line(&stand.text(&BRAILLE)).contains("DROP 1234"));
+}
+
+#[test]
+fn the_state_line_never_shows_a_part_of_an_item() {
+    let whole = showing(fixtures::recording(), View::Monitor, 200, 24);
+    let narrow = |width| first_line(&showing(fixtures::recording(), View::Monitor, width, 24).text(&BRAILLE)).to_owned();
+    assert!(first_line(&whole.text(&BRAILLE)).contains("12.3 MB saved") || narrow(200).contains("12 MB saved"));
+    for width in 20..120 {
+        let line = narrow(width);
+        for part in line.trim().split("  ").filter(|part| !part.is_empty()) {
+            let known = ["REC", "bench-01", "8ch 250Hz", "12 MB", "disk 9h12m", "drop 0", "q 37%", "pool 7%"];
+            assert!(known.iter().any(|item| part.trim() == *item || part.contains("REC 00:12:43")), "{width}: `{part}` in {line}");
+        }
+    }
+}
+
+#[test]
+fn states_have_a_sign_and_a_word() {
+    let line = |snapshot: Snapshot, theme: &Theme| {
+        first_line(&showing(snapshot, View::Log, 100, 24).text(theme)).to_owned()
+    };
+    let mut paused = fixtures::recording();
+    paused.recording = wavedeck_api::handle::RecordingState::Paused;
+    assert!(line(paused.clone(), &BRAILLE).contains("‖ REC PAUSED 00:12:43"));
+    assert!(line(paused, &ASCII).contains("|| REC PAUSED"));
+    assert!(line(fixtures::snapshot(), &BRAILLE).contains("○ READY"));
+    assert!(line(fixtures::replay(), &BRAILLE).contains("▶ REPLAY x1"));
+    let mut held = fixtures::snapshot();
+    held.pipeline = wavedeck_plane::PipelineState::Paused;
+    assert!(line(held, &BRAILLE).contains("‖ PAUSED"));
+    let mut failed = fixtures::snapshot();
+    failed.pipeline = wavedeck_plane::PipelineState::Failed;
+    assert!(line(failed, &BRAILLE).contains("✗ FAILED"));
+    let mut held = fixtures::recording();
+    held.pipeline = wavedeck_plane::PipelineState::Paused;
+    assert!(line(held, &BRAILLE).contains("PIPELINE PAUSED"));
+}
+
+#[test]
+fn the_pipeline_view_shows_stages_queues_and_pools() {
+    let text = showing(fixtures::snapshot(), View::Pipeline, 80, 24).text(&BRAILLE);
+    for part in ["▸ board", "clean", "psd", "run", "8/64", "3/8", "2/200", "(source)", "board.out", "21/300", "misses 0"] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[test]
+fn many_stages_scroll_with_the_chosen_one() {
+    let mut snapshot = fixtures::snapshot();
+    let stage = snapshot.telemetry.stages[1].clone();
+    for n in 0..40 {
+        let mut more = stage.clone();
+        more.id = format!("s{n}").into();
+        snapshot.telemetry.stages.push(more);
+    }
+    let mut stand = showing(snapshot, View::Pipeline, 80, 24);
+    stand.press(Key::End);
+    assert!(stand.text(&BRAILLE).contains("▸ s39"));
+}
+
+#[test]
+fn the_form_is_made_from_the_table() {
+    let mut stand = showing(fixtures::snapshot(), View::Params, 80, 24);
+    stand.app.form.stage = 1;
+    stand.press(Key::Right);
+    let text = stand.text(&BRAILLE);
+    for part in ["cutoff_hz", "40.5", "* was 40.0", "order", "1..=8", "[x] on", "1 | 2 | 4", "⊘ fixed", "Corner of the low-pass.", "40.0 → 40.5 Hz"]
+    {
+        assert!(text.contains(part) || part == "1..=8", "{part}\n{text}");
+    }
+    assert!(text.contains("3 Params *1"));
+}
+
+#[test]
+fn a_locked_form_says_why() {
+    let mut stand = showing(fixtures::recording(), View::Params, 80, 24);
+    stand.app.form.stage = 1;
+    let text = stand.text(&BRAILLE);
+    assert!(text.contains("⊘ locked while recording"), "{text}");
+    assert!(text.contains("⊘ locked") && text.contains("any time"), "{text}");
+}
+
+#[test]
+fn a_wrong_value_is_told_while_it_is_typed() {
+    let mut stand = showing(fixtures::snapshot(), View::Params, 80, 24);
+    stand.app.form.stage = 1;
+    stand.press(Key::Enter);
+    for c in "400".chars() {
+        stand.press(Key::Char(c));
+    }
+    let text = stand.text(&BRAILLE);
+    assert!(text.contains("[400"), "{text}");
+    assert!(text.contains("✗ `cutoff_hz` must be within 0.1..=250 Hz"), "{text}");
+}
+
+#[test]
+fn recordings_and_the_bar_of_a_replay_are_shown() {
+    let text = showing(fixtures::replay(), View::Recordings, 80, 24).text(&BRAILLE);
+    for part in ["2026-11-23_bench-01.mcap", "12:43.0", "12 MB", "closed", "3:12.5 of 12:43", "◆", "✗ 1 gap, 2.00 s", "25%"] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let monitor = showing(fixtures::replay(), View::Monitor, 80, 24).text(&BRAILLE);
+    assert!(monitor.contains("3:12.5 of 12:43"), "{monitor}");
+}
+
+#[test]
+fn the_log_shows_levels_as_words_and_signs() {
+    let text = showing(fixtures::snapshot(), View::Log, 80, 24).text(&ASCII);
+    assert!(text.contains("! WARN") && text.contains("!! ERROR") && text.contains("a frame was lost"), "{text}");
+    let mut stand = showing(fixtures::snapshot(), View::Log, 80, 24);
+    stand.press(Key::Char('w'));
+    assert!(!stand.text(&ASCII).contains("pipeline runs"));
+}
+
+#[test]
+fn the_help_lists_every_action_and_the_key_line_only_what_is_possible() {
+    let mut stand = showing(fixtures::snapshot(), View::Monitor, 100, 100);
+    let keys = stand.text(&BRAILLE);
+    let key_line = keys.lines().last().unwrap_or_default();
+    assert!(key_line.contains("R record") && !key_line.contains("S finish"), "{key_line}");
+    stand.press(Key::Char('?'));
+    let text = stand.text(&BRAILLE);
+    for entry in super::super::action::table().iter().filter(|entry| entry.when.fits(false)) {
+        assert!(entry.places == super::super::action::Places::TYPING || text.contains(entry.help), "{}", entry.help);
+    }
+}
+
+#[test]
+fn questions_are_asked_where_they_are_seen() {
+    let mut stand = showing(fixtures::recording(), View::Pipeline, 80, 24);
+    stand.press(Key::Char('S'));
+    assert!(stand.text(&BRAILLE).contains("Finish the recording?"));
+    stand.app.pass_time(Duration::from_secs(4));
+    assert!(!stand.text(&BRAILLE).contains("Finish the recording?"));
+    stand.press(Key::Char('q'));
+    let text = stand.text(&BRAILLE);
+    assert!(text.contains("A recording is open") && text.contains("keep recording") && text.contains("cancel"), "{text}");
+}
+
+#[test]
+fn a_gap_is_marked_on_the_axis_and_in_the_lanes() {
+    let mut stand = showing(fixtures::snapshot(), View::Monitor, 80, 24);
+    fixtures::feed(&mut stand.history, 3500, 4000, wave);
+    let text = stand.text(&BRAILLE);
+    assert!(text.contains('╳') && text.contains('✗'), "{text}");
+    assert!(text.contains("500 samples are missing on this screen"), "{text}");
+}
+
+#[test]
+fn pages_of_channels_can_be_turned() {
+    let mut snapshot = fixtures::snapshot();
+    let mut outputs = snapshot.outputs.to_vec();
+    outputs[1].spec = fixtures::stream(256, 250.0);
+    snapshot.outputs = outputs.into();
+    let mut stand = showing(snapshot, View::Monitor, 80, 24);
+    stand.history = History::new(&fixtures::stream(256, 250.0));
+    stand.app.lanes.reset(256);
+    fixtures::feed(&mut stand.history, 0, 500, wave);
+    assert!(stand.text(&BRAILLE).contains("channels 1-8 of 256"));
+    for _ in 0..40 {
+        stand.press(Key::PageDown);
+    }
+    let text = stand.text(&BRAILLE);
+    assert!(text.contains("CH256") && text.contains("page 32/32"), "{text}");
+}

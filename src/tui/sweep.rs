@@ -1,0 +1,77 @@
+//! Where samples lie on a sweeping screen: a cursor that runs from left to right over what it drew before.
+use std::ops::Range;
+
+/// Cells that are kept empty before the cursor, the one with the cursor included.
+pub const ERASED_CELLS: usize = 3;
+
+/// What a channel was during the time of one dot column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Column {
+    /// Nothing is known.
+    Empty,
+    /// Samples are missing here.
+    Gap,
+    /// Smallest and largest value.
+    Range {
+        /// Smallest value.
+        min: f32,
+        /// Largest value.
+        max: f32,
+    },
+}
+
+/// A screen full of columns.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sweep {
+    /// Resolution of the history that is drawn from.
+    pub(super) level: usize,
+    /// Columns of the screen.
+    pub dots: usize,
+    /// Column that the newest sample is in.
+    pub cursor: usize,
+    /// Index of the sample after the last one drawn.
+    pub end: u64,
+    /// Sample at the left edge of the running pass; a fraction where the time base is not a whole number of samples.
+    pub start: f64,
+    per_screen: f64,
+}
+
+impl Sweep {
+    pub(super) fn new(level: usize, frames: u64, end: u64, per_screen: f64, dots: usize) -> Self {
+        // A coarse level knows its last bin only when that is complete.
+        let end = if level == 0 { end } else { end / frames * frames };
+        let start = (end.saturating_sub(1) as f64 / per_screen).floor() * per_screen;
+        let passed = (end.saturating_sub(1) as f64 - start) / per_screen;
+        let cursor = ((passed * dots as f64) as usize).min(dots.saturating_sub(1));
+        Self { level, dots, cursor, end, start, per_screen }
+    }
+
+    /// Samples of one column: of this pass up to the cursor, of the pass before it beyond.
+    pub fn frames_of(&self, dot: usize) -> Range<u64> {
+        let start = if dot <= self.cursor { self.start } else { self.start - self.per_screen };
+        let per_dot = self.per_screen / self.dots.max(1) as f64;
+        let first = start + dot as f64 * per_dot;
+        let sample = |at: f64| at.max(0.0).ceil() as u64;
+        sample(first)..sample(first + per_dot).min(if dot <= self.cursor { self.end } else { u64::MAX })
+    }
+
+    /// Column that shows a sample, if it is on the screen.
+    pub fn column_of(&self, sample: u64) -> Option<usize> {
+        if sample >= self.end {
+            return None;
+        }
+        let place = |start: f64| (sample as f64 - start) / self.per_screen * self.dots as f64;
+        let here = place(self.start);
+        if here >= 0.0 {
+            return Some((here as usize).min(self.dots.saturating_sub(1)));
+        }
+        let before = place(self.start - self.per_screen);
+        (before >= 0.0 && before as usize > self.cursor).then_some(before as usize)
+    }
+
+    /// True if the cell is kept empty before the cursor.
+    pub fn is_erased(&self, cell: usize) -> bool {
+        let cursor = self.cursor / 2;
+        cell > cursor && cell <= cursor + ERASED_CELLS
+    }
+}

@@ -1,0 +1,474 @@
+//! What an action does to the front end, and what it asks of the session.
+use std::{path::PathBuf, time::Duration};
+
+use wavedeck_api::{
+    handle::{RecordingState, TransportCommand},
+    param::ParamKind,
+    stage::Level,
+};
+use wavedeck_plane::PipelineState;
+
+use super::{
+    action::{Action, Places, find},
+    app::{App, Layer, View},
+    form::{Form, Staged, Way, stepped, written},
+    input::Input,
+    key::Key,
+    lanes::{Middle, TIME_BASES},
+    line_edit::LineEdit,
+    scale,
+};
+use crate::snapshot::Snapshot;
+
+/// All that leaves the front end.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Opens a file and records.
+    RecordStart,
+    /// Lets samples go.
+    RecordPause,
+    /// Records on.
+    RecordResume,
+    /// Closes the file.
+    RecordFinish,
+    /// Sets a marker.
+    Marker(String),
+    /// Holds the pipeline.
+    Pause,
+    /// Lets the pipeline run.
+    Resume,
+    /// Applies edits, all or none.
+    Apply(Vec<Staged>),
+    /// Moves the replay.
+    Transport(TransportCommand),
+    /// Opens a recording in place of the pipeline.
+    Replay(PathBuf),
+    /// Goes back to the pipeline.
+    Live,
+    /// Reads the folder of recordings.
+    ReadRecordings,
+    /// Ends the front end.
+    Quit,
+    /// Ends the front end; the recording goes on.
+    Detach,
+}
+
+/// Time in which a finish must be confirmed.
+const FINISH_ASKED: Duration = Duration::from_secs(3);
+/// Time after a seek in which another one starts from its target and not from the position, which lags behind.
+const SEEK_FOLLOWS: Duration = Duration::from_millis(500);
+/// Lines that a page key moves by.
+const PAGE: usize = 10;
+/// Speeds of the replay; 0 is as fast as possible.
+const SPEEDS: [f64; 11] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 100.0, 0.0];
+
+/// Takes what a person did.
+pub fn input(app: &mut App, snapshot: &Snapshot, input: Input) -> Vec<Effect> {
+    match input {
+        Input::Key(key) => press(app, snapshot, key),
+        Input::Paste(text) => update(app, snapshot, Action::Paste(text)),
+    }
+}
+
+/// Finds what a key means now and does it; a key that is not possible now says why.
+pub fn press(app: &mut App, snapshot: &Snapshot, key: Key) -> Vec<Effect> {
+    let place = Places::now(app);
+    if place == Places::TYPING {
+        let action = match key {
+            Key::Enter => Action::Accept,
+            Key::Escape | Key::Control('c') => Action::Close,
+            key => Action::Type(key),
+        };
+        return update(app, snapshot, action);
+    }
+    let Some(entry) = find(key, place, snapshot.transport.is_some()) else {
+        if place == Places::ASK_FINISH {
+            app.layers.pop();
+            return press(app, snapshot, key);
+        }
+        if key == Key::Escape {
+            app.message = None;
+        }
+        return Vec::new();
+    };
+    match (entry.enabled)(app, snapshot) {
+        Ok(()) => update(app, snapshot, entry.action.clone()),
+        Err(why) => {
+            app.say(Level::Warn, why);
+            Vec::new()
+        }
+    }
+}
+
+/// Does an action.
+pub fn update(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Show(view) => return show(app, view),
+        Action::Help => app.layers.push(Layer::Help { scroll: 0 }),
+        Action::Close => close(app),
+        Action::Quit => return quit(app, snapshot),
+        Action::QuitAndFinish => {
+            app.layers.pop();
+            let open = matches!(snapshot.recording, RecordingState::Recording | RecordingState::Paused);
+            return if open { vec![Effect::RecordFinish, Effect::Quit] } else { vec![Effect::Quit] };
+        }
+        Action::QuitAndRecordOn => return vec![Effect::Detach],
+        Action::Record => return record(snapshot),
+        Action::AskFinish => app.layers.push(Layer::AskFinish { until: app.now + FINISH_ASKED }),
+        Action::Finish => {
+            app.layers.pop();
+            return vec![Effect::RecordFinish];
+        }
+        Action::Mark => {
+            let label = app.next_marker(snapshot);
+            return mark(app, label);
+        }
+        Action::MarkWithText => app.layers.push(Layer::MarkerText(LineEdit::default())),
+        Action::PausePipeline => {
+            return vec![if snapshot.pipeline == PipelineState::Paused { Effect::Resume } else { Effect::Pause }];
+        }
+        Action::Line(_) | Action::Page(_) | Action::LastLine(_) => line(app, snapshot, &action),
+        Action::OpenRecording => return open(app, snapshot),
+        Action::Reread => return vec![Effect::ReadRecordings],
+        Action::Live => return vec![Effect::Live],
+        Action::LogLevel => {
+            app.log.least = match app.log.least {
+                None => Some(Level::Warn),
+                Some(Level::Error) => None,
+                Some(_) => Some(Level::Error),
+            };
+            app.log.back = 0;
+        }
+        Action::PlayPause | Action::SeekBy(_) | Action::SeekToEnd(_) | Action::Speed(_) => {
+            return transport(app, snapshot, &action);
+        }
+        Action::Accept | Action::Type(_) | Action::Paste(_) => return typing(app, snapshot, action),
+        Action::Stage(_) | Action::Step(_) | Action::Edit | Action::Apply | Action::Undo | Action::Default => {
+            return form(app, snapshot, &action);
+        }
+        Action::Freeze
+        | Action::Channel(_)
+        | Action::ChannelPage(_)
+        | Action::Scale(_)
+        | Action::ShareScale
+        | Action::FitScales
+        | Action::ToggleMiddle
+        | Action::TimeBase(_)
+        | Action::NextOutput => waves(app, snapshot, &action),
+    }
+    Vec::new()
+}
+
+fn show(app: &mut App, view: View) -> Vec<Effect> {
+    app.view = view;
+    if view == View::Log {
+        app.log.back = 0;
+    }
+    if view == View::Recordings { vec![Effect::ReadRecordings] } else { Vec::new() }
+}
+
+fn close(app: &mut App) {
+    let Some(layer) = app.layers.pop() else { return };
+    match layer {
+        Layer::Field(edit) if edit.line.text() != edit.before => {
+            let text = format!("`{}` was not taken: {} stays {}", edit.line.text(), edit.spec.key, edit.before);
+            app.say(Level::Info, text);
+        }
+        Layer::MarkerText(line) if !line.text().is_empty() => {
+            app.say(Level::Info, format!("no marker was set for `{}`", line.text()));
+        }
+        _ => {}
+    }
+}
+
+fn quit(app: &mut App, snapshot: &Snapshot) -> Vec<Effect> {
+    let open = matches!(snapshot.recording, RecordingState::Recording | RecordingState::Paused);
+    if open || !app.form.staged.is_empty() {
+        app.layers.push(Layer::AskQuit);
+        return Vec::new();
+    }
+    vec![Effect::Quit]
+}
+
+fn record(snapshot: &Snapshot) -> Vec<Effect> {
+    match snapshot.recording {
+        RecordingState::Idle | RecordingState::Failed => vec![Effect::RecordStart],
+        RecordingState::Recording => vec![Effect::RecordPause],
+        RecordingState::Paused => vec![Effect::RecordResume],
+        RecordingState::Finishing => Vec::new(),
+    }
+}
+
+fn mark(app: &mut App, label: String) -> Vec<Effect> {
+    app.mark(&label);
+    app.say(Level::Info, format!("marker {label}"));
+    vec![Effect::Marker(label)]
+}
+
+fn line(app: &mut App, snapshot: &Snapshot, action: &Action) {
+    let (way, by) = match action {
+        Action::Line(way) => (*way, 1),
+        Action::Page(way) => (*way, PAGE),
+        Action::LastLine(way) => (*way, usize::MAX),
+        _ => return,
+    };
+    if let Some(Layer::Help { scroll }) = app.layers.last_mut() {
+        *scroll = way.moved(*scroll, by, usize::MAX);
+        return;
+    }
+    match app.view {
+        View::Monitor => {}
+        View::Pipeline => app.stage = way.moved(app.stage, by, snapshot.telemetry.stages.len()),
+        View::Recordings => {
+            app.library.chosen = way.moved(app.library.chosen, by, app.library.entries.len());
+        }
+        View::Params => {
+            let fields = app.form.stage(snapshot).map_or(0, |stage| stage.params.len());
+            app.form.field = way.moved(app.form.field, by, fields);
+        }
+        View::Log => {
+            // The log grows at its end: positions count from there.
+            let up = if way == Way::Back { Way::On } else { Way::Back };
+            let shown = |level| app.log.least.is_none_or(|least| level >= least);
+            let entries = snapshot.log.iter().filter(|entry| shown(entry.level)).count();
+            app.log.back = up.moved(app.log.back, by, entries);
+        }
+    }
+}
+
+fn open(app: &mut App, snapshot: &Snapshot) -> Vec<Effect> {
+    if !matches!(snapshot.recording, RecordingState::Idle | RecordingState::Failed) {
+        app.say(Level::Warn, "a replay takes the place of the pipeline: finish the recording first (S)");
+        return Vec::new();
+    }
+    match app.chosen_recording() {
+        Some(path) => vec![Effect::Replay(path.clone())],
+        None => {
+            app.say(Level::Info, "there is no recording to replay yet: R records one");
+            Vec::new()
+        }
+    }
+}
+
+fn transport(app: &mut App, snapshot: &Snapshot, action: &Action) -> Vec<Effect> {
+    let Some(transport) = &snapshot.transport else { return Vec::new() };
+    let from = match app.sought {
+        Some((target, until)) if until > app.now => target,
+        _ => transport.position_s,
+    };
+    let command = match action {
+        Action::PlayPause if transport.playing => TransportCommand::Pause,
+        Action::PlayPause if transport.ended => {
+            app.sought = None;
+            return [TransportCommand::Seek(0.0), TransportCommand::Play].map(Effect::Transport).into();
+        }
+        Action::PlayPause => TransportCommand::Play,
+        Action::SeekBy(seconds) => {
+            let target = (from + f64::from(*seconds)).clamp(0.0, transport.duration_s.max(0.0));
+            app.sought = Some((target, app.now + SEEK_FOLLOWS));
+            TransportCommand::Seek(target)
+        }
+        Action::SeekToEnd(Way::Back) => TransportCommand::Seek(0.0),
+        Action::SeekToEnd(Way::On) => TransportCommand::Seek(transport.duration_s),
+        Action::Speed(way) => {
+            let here = SPEEDS.iter().position(|speed| *speed >= transport.speed && transport.speed > 0.0);
+            let next = SPEEDS[way.moved(here.unwrap_or(SPEEDS.len() - 1), 1, SPEEDS.len())];
+            app.say(Level::Info, format!("speed {}", speed_name(next)));
+            TransportCommand::Speed(next)
+        }
+        _ => return Vec::new(),
+    };
+    vec![Effect::Transport(command)]
+}
+
+/// `x1`, `x0.25`, `max`.
+pub fn speed_name(speed: f64) -> String {
+    if speed == 0.0 { "max".into() } else { format!("x{speed}") }
+}
+
+fn waves(app: &mut App, snapshot: &Snapshot, action: &Action) {
+    let channels = app.lanes.all.len();
+    let describe = |app: &App, scale: f64| {
+        let spec = app.output(snapshot).and_then(|output| output.spec.channels.get(app.lanes.chosen));
+        let (name, unit) = spec.map_or(("", ""), |spec| (spec.name.as_str(), spec.unit.as_str()));
+        format!("{name}: {} per lane", scale::scale(scale, unit, app.is_plain))
+    };
+    match action {
+        Action::Freeze => {
+            app.is_frozen = !app.is_frozen;
+            app.say(Level::Info, if app.is_frozen { "the view stands still; nothing else does" } else { "the view moves again" });
+        }
+        Action::Channel(way) => app.lanes.chosen = way.moved(app.lanes.chosen, 1, channels),
+        Action::ChannelPage(way) => {
+            let page = app.lanes_per_page();
+            app.lanes.chosen = way.moved(app.lanes.chosen / page * page, page, channels);
+        }
+        Action::Scale(rung) => {
+            if let Some(scale) = app.lanes.change_scale(*rung) {
+                let text = describe(app, scale);
+                app.say(Level::Info, text);
+            }
+        }
+        Action::ShareScale => {
+            let Some(output) = app.output(snapshot) else { return };
+            let specs = output.spec.channels.clone();
+            let chosen = app.lanes.chosen;
+            let unit = |channel: usize| specs.get(channel).map(|spec| &spec.unit);
+            if let Some(scale) = app.lanes.share_scale(|channel| unit(channel) == unit(chosen)) {
+                let unit = unit(chosen).map_or("", String::as_str);
+                let text = format!("every channel in {unit}: {} per lane", scale::scale(scale, unit, app.is_plain));
+                app.say(Level::Info, text);
+            }
+        }
+        Action::FitScales => app.lanes.want_fit(),
+        Action::ToggleMiddle => {
+            let text = match app.lanes.toggle_middle() {
+                Middle::Zero => "lanes are centred on zero",
+                Middle::Recent => "each lane is centred on what its channel did lately: the value with a ~ is its middle",
+            };
+            app.say(Level::Info, text);
+        }
+        Action::TimeBase(way) => {
+            app.lanes.time_base = way.moved(app.lanes.time_base, 1, TIME_BASES.len());
+            app.say(Level::Info, format!("{} s per screen", app.lanes.seconds()));
+        }
+        Action::NextOutput => {
+            if let Some(name) = app.watch_next(snapshot) {
+                app.is_frozen = false;
+                app.say(Level::Info, format!("looking at {name}"));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn typing(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect> {
+    let line = match app.layers.last_mut() {
+        Some(Layer::MarkerText(line)) => line,
+        Some(Layer::Field(edit)) => &mut edit.line,
+        _ => return Vec::new(),
+    };
+    match action {
+        Action::Type(key) => line.press(key),
+        Action::Paste(text) => line.insert(&text),
+        _ => return accept(app, snapshot),
+    }
+    if let Some(Layer::Field(edit)) = app.layers.last_mut() {
+        edit.check();
+    }
+    Vec::new()
+}
+
+fn accept(app: &mut App, snapshot: &Snapshot) -> Vec<Effect> {
+    match app.layers.pop() {
+        Some(Layer::MarkerText(line)) => {
+            let text = line.text().trim().to_owned();
+            let label = if text.is_empty() { app.next_marker(snapshot) } else { text };
+            mark(app, label)
+        }
+        Some(Layer::Field(mut edit)) => {
+            match edit.value() {
+                Ok(value) => app.form.stage_value(snapshot, value),
+                Err(problem) => {
+                    edit.problem = Some(problem);
+                    app.layers.push(Layer::Field(edit));
+                }
+            }
+            Vec::new()
+        }
+        other => {
+            app.layers.extend(other);
+            Vec::new()
+        }
+    }
+}
+
+fn form(app: &mut App, snapshot: &Snapshot, action: &Action) -> Vec<Effect> {
+    match action {
+        Action::Stage(way) => {
+            app.form.stage = way.moved(app.form.stage, 1, snapshot.stages.len());
+            app.form.field = 0;
+        }
+        Action::Undo => {
+            if let Some(edit) = app.form.undo(snapshot) {
+                app.say(Level::Info, format!("took back {}.{}", edit.stage, edit.key));
+            }
+        }
+        Action::Apply => return apply(app, snapshot),
+        _ => change(app, snapshot, action),
+    }
+    Vec::new()
+}
+
+fn change(app: &mut App, snapshot: &Snapshot, action: &Action) {
+    let Some((_, spec, _)) = app.form.field(snapshot) else { return };
+    if let Some(why) = Form::why_locked(spec, snapshot) {
+        app.say(Level::Warn, format!("{}: {why}", spec.key));
+        return;
+    }
+    let Some(wanted) = app.form.wanted(snapshot) else { return };
+    match action {
+        Action::Step(way) => app.form.stage_value(snapshot, stepped(spec, &wanted, *way)),
+        Action::Default => app.form.stage_value(snapshot, spec.default()),
+        Action::Edit => match &spec.kind {
+            ParamKind::Bool { .. } => app.form.stage_value(snapshot, stepped(spec, &wanted, Way::On)),
+            ParamKind::Choice { labels, .. } => {
+                let next = stepped(spec, &wanted, Way::On);
+                let first = wavedeck_api::param::ParamValue::Choice(0);
+                let is_last = labels.len() > 1 && next == wanted;
+                app.form.stage_value(snapshot, if is_last { first } else { next });
+            }
+            ParamKind::Float { .. } | ParamKind::Int { .. } | ParamKind::Text { .. } => {
+                app.layers.extend(app.form.edit(snapshot).map(Layer::Field));
+            }
+        },
+        _ => {}
+    }
+}
+
+fn apply(app: &mut App, snapshot: &Snapshot) -> Vec<Effect> {
+    let is_locked = |edit: &&Staged| {
+        let stage = snapshot.stages.iter().find(|stage| stage.id == edit.stage);
+        let row = stage.and_then(|stage| stage.params.iter().find(|(spec, _)| spec.key == edit.key));
+        row.is_some_and(|(spec, _)| Form::why_locked(spec, snapshot).is_some())
+    };
+    if let Some(edit) = app.form.staged.iter().find(is_locked) {
+        let why = snapshot.locked.unwrap_or("locked");
+        let text = format!("{}.{}: {why}; your edits stay staged", edit.stage, edit.key);
+        app.say(Level::Warn, text);
+        return Vec::new();
+    }
+    vec![Effect::Apply(app.form.staged.clone())]
+}
+
+/// Takes the answer to [`Effect::Apply`]: what was posted is staged no more, what was refused stays.
+pub fn applied(app: &mut App, edits: &[Staged], answer: Result<(), String>) {
+    match answer {
+        Ok(()) => {
+            app.form.staged.retain(|edit| !edits.contains(edit));
+            let text = match edits {
+                [edit] => format!("{}.{} is being set to {}", edit.stage, edit.key, shown(edit)),
+                _ => format!("{} parameters are being set", edits.len()),
+            };
+            app.say(Level::Info, text);
+        }
+        Err(why) => app.say(Level::Warn, format!("{why}; your edits stay staged")),
+    }
+}
+
+fn shown(edit: &Staged) -> String {
+    edit.json.as_str().map_or_else(|| edit.json.to_string(), str::to_owned)
+}
+
+/// The edit as `stage.key  old -> new unit`.
+pub fn describe(edit: &Staged, snapshot: &Snapshot, arrow: &str) -> String {
+    let stage = snapshot.stages.iter().find(|stage| stage.id == edit.stage);
+    let row = stage.and_then(|stage| stage.params.iter().find(|(spec, _)| spec.key == edit.key));
+    let Some((spec, old)) = row else { return format!("{}.{}", edit.stage, edit.key) };
+    let (old, new) = (written(spec, old), written(spec, &edit.value));
+    format!("{}.{} {old} {arrow} {new} {}", edit.stage, edit.key, spec.unit).trim_end().to_owned()
+}
+
+#[cfg(test)]
+#[path = "update_tests.rs"]
+mod tests;

@@ -1,0 +1,230 @@
+//! Waves that sweep, one lane per channel: name and scale at the left, value and middle at the right.
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+};
+
+use super::{
+    super::{
+        history::{History, Why},
+        lanes::Middle,
+        layout::SIDE_COLUMNS,
+        pen::{self, span},
+        scale,
+        screen::Scene,
+        sweep::Sweep,
+        theme::{Role, Theme},
+        wave::Pen,
+    },
+    scrub, side,
+};
+
+/// Columns at the left of a lane and at its right.
+const LEFT: u16 = 9;
+const RIGHT: u16 = 10;
+/// Columns of the gauge of a queue.
+const GAUGE: usize = 6;
+
+pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
+    let size = scene.app.size;
+    let mut area = area;
+    if size.has_side_panel() {
+        let place = Rect { x: area.right().saturating_sub(SIDE_COLUMNS), width: SIDE_COLUMNS, ..area };
+        area.width = area.width.saturating_sub(SIDE_COLUMNS);
+        side::render(frame, place.intersection(frame.area()), scene, theme);
+    }
+    if size.has_frames() {
+        area = pen::boxed(frame, area, &title(scene), theme);
+    }
+    let below = size.lane_room(scene.app.is_replay).below;
+    let lanes = Rect { height: area.height.saturating_sub(below), ..area };
+    let foot = Rect { y: lanes.bottom(), height: area.height.min(below), ..area };
+    let Some(history) = scene.history.filter(|history| history.first().is_some()) else {
+        let text = match scene.app.output(scene.snapshot) {
+            None => " nothing to look at: this pipeline has no output with waves".to_owned(),
+            Some(output) => format!(" waiting for data from {}.{}", output.stage, output.port),
+        };
+        pen::line(frame, lanes, lanes.height / 2, Line::from(span(text, Role::Dim, theme)));
+        return;
+    };
+    let width = lanes.width.saturating_sub(LEFT + RIGHT);
+    let sweep = history.sweep(scene.app.lanes.seconds(), usize::from(width) * 2);
+    let page = scene.app.page();
+    let rows = (lanes.height / u16::try_from(page.len().max(1)).unwrap_or(u16::MAX)).max(1);
+    let mut columns = Vec::new();
+    for (row, channel) in (0_u16..).step_by(usize::from(rows)).zip(page) {
+        let lane = Rect { y: lanes.y + row, height: rows, ..lanes }.intersection(lanes);
+        labels(frame, lane, channel, scene, history, theme);
+        let wave = Rect { x: lane.x + LEFT.min(lane.width), width, ..lane };
+        history.columns(channel, &sweep, &mut columns);
+        let Some(settings) = scene.app.lanes.all.get(channel) else { continue };
+        let style = theme.style(Role::Lane(channel));
+        let pen = Pen { sweep: &sweep, lane: *settings, style, theme, is_frozen: scene.app.is_frozen };
+        pen.draw(frame.buffer_mut(), wave, &columns);
+    }
+    // The axis sticks to the lanes; rows that do not divide evenly stay empty below.
+    let used = rows * u16::try_from(scene.app.page().len()).unwrap_or(u16::MAX);
+    let axis_y = if size.has_frames() { lanes.y + used.min(lanes.height) } else { foot.y };
+    let axis = Rect { x: foot.x + LEFT.min(foot.width), y: axis_y, width, height: foot.bottom() - axis_y };
+    time_axis(frame, axis, &sweep, scene, history, theme);
+    footer(frame, foot, scene, theme);
+}
+
+fn title(scene: &Scene<'_>) -> String {
+    let (page, channels) = (scene.app.page(), scene.app.lanes.all.len());
+    let output = scene.app.output(scene.snapshot).map_or_else(String::new, |o| format!("{}.{}", o.stage, o.port));
+    let per_page = scene.app.lanes_per_page();
+    let pages = channels.div_ceil(per_page);
+    if pages > 1 {
+        let number = page.start / per_page + 1;
+        format!("{output}   channels {}-{} of {channels}   page {number}/{pages}", page.start + 1, page.end)
+    } else {
+        format!("{output}   {channels} channels")
+    }
+}
+
+fn labels(frame: &mut Frame<'_>, area: Rect, channel: usize, scene: &Scene<'_>, history: &History, theme: &Theme) {
+    let (app, signs) = (scene.app, theme.signs());
+    let Some((spec, lane)) = history.spec().channels.get(channel).zip(app.lanes.all.get(channel)) else { return };
+    let is_chosen = channel == app.lanes.chosen;
+    let mark = if is_chosen { signs.lane } else { " " };
+    let role = Role::Lane(channel);
+    let name = pen::left(&pen::plain(&spec.name, theme), usize::from(LEFT) - 2, theme);
+    let name = Span::styled(name, theme.style(role).bold());
+    pen::line(frame, area, 0, Line::from(vec![span(mark, Role::Title, theme), name]));
+    let scale = scale::scale(lane.scale, &spec.unit, theme.is_plain());
+    let mark = if is_chosen && area.height > 1 { signs.lane } else { " " };
+    let (sign, role_of_scale) = if scene.readout.is_beyond(channel) { ("!", Role::Warn) } else { ("", Role::Dim) };
+    let scale = pen::fit(&format!("{scale}{sign}"), usize::from(LEFT) - 2, theme);
+    pen::line(frame, area, 1, Line::from(vec![span(mark, Role::Title, theme), span(scale, role_of_scale, theme)]));
+    let right = Rect { x: area.right().saturating_sub(RIGHT), width: RIGHT.min(area.width), ..area };
+    let width = usize::from(RIGHT) - 1;
+    let value = scene.readout.value(channel).map_or_else(
+        || signs.unknown.to_owned(),
+        |value| scale::steady(value, &spec.unit, lane.scale, width, theme.is_plain()),
+    );
+    pen::line(frame, right, 0, Line::from(vec![Span::raw(" "), span(pen::right(&value, width, theme), role, theme)]));
+    let below = if scene.readout.is_clipped(channel) {
+        span(pen::right("CLIP!", width, theme), Role::Alarm, theme)
+    } else if app.lanes.middle == Middle::Zero {
+        span(pen::right("mid 0", width, theme), Role::Dim, theme)
+    } else {
+        let middle = scale::steady(lane.middle, &spec.unit, lane.scale, width - 1, theme.is_plain());
+        span(pen::right(&format!("~{middle}"), width, theme), Role::Dim, theme)
+    };
+    pen::line(frame, right, 1, Line::from(vec![Span::raw(" "), below]));
+}
+
+/// Seconds since the left edge, with markers and gaps where they happened.
+fn time_axis(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    sweep: &Sweep,
+    scene: &Scene<'_>,
+    history: &History,
+    theme: &Theme,
+) {
+    let signs = theme.signs();
+    let width = usize::from(area.width);
+    if width < 8 {
+        return;
+    }
+    let mut cells: Vec<(char, Role)> = vec![(signs.line.chars().next().unwrap_or('-'), Role::Dim); width];
+    let mut put = |at: usize, text: &str, role: Role| {
+        for (cell, c) in cells.iter_mut().skip(at).zip(text.chars()) {
+            *cell = (c, role);
+        }
+    };
+    let seconds = scene.app.lanes.seconds();
+    let parts = if width >= 120 { 10 } else { 5 };
+    for part in 0..=parts {
+        let at = seconds * f64::from(part) / f64::from(parts);
+        let text = if part == parts { format!(" {at} s") } else { format!(" {at} ") };
+        let place = (f64::from(part) / f64::from(parts) * width as f64) as usize;
+        put(place.saturating_sub(1).min(width.saturating_sub(text.chars().count())), &text, Role::Text);
+    }
+    for gap in history.gaps() {
+        if let Some(dot) = sweep.column_of(gap.first.min(sweep.end.saturating_sub(1))) {
+            let (sign, role) = match gap.why {
+                Why::Lost => (signs.gap, Role::Bad),
+                Why::Paused => (signs.paused, Role::Warn),
+                Why::Unseen => (signs.more, Role::Dim),
+            };
+            put(dot / 2, sign, role);
+        }
+    }
+    let mut names = Vec::new();
+    for mark in &scene.app.marks {
+        if let Some(dot) = sweep.column_of(mark.sample.min(sweep.end.saturating_sub(1))) {
+            put(dot / 2, signs.marker, Role::Warn);
+            names.push(span(format!("{} {}  ", signs.marker, pen::plain(&mark.label, theme)), Role::Warn, theme));
+        }
+    }
+    let line: Vec<Span<'_>> = cells.iter().map(|(c, role)| span(c.to_string(), *role, theme)).collect();
+    pen::line(frame, area, 0, Line::from(line));
+    // The newest names matter most.
+    let mut room = width;
+    let newest: Vec<Span<'_>> = names.into_iter().rev().take_while(|name| {
+        let fits = name.content.chars().count() <= room;
+        room = room.saturating_sub(name.content.chars().count());
+        fits
+    }).collect();
+    let mut second: Vec<Span<'_>> = newest.into_iter().rev().collect();
+    if second.is_empty() {
+        let (text, role) = gaps_text(history, sweep);
+        second.push(span(text, role, theme));
+    }
+    pen::line(frame, area, 1, Line::from(second));
+}
+
+fn gaps_text(history: &History, sweep: &Sweep) -> (String, Role) {
+    let here = |why| history.gaps().filter(move |gap| gap.why == why && sweep.column_of(gap.first).is_some());
+    let lost: u64 = here(Why::Lost).map(|gap| gap.samples).sum();
+    let unseen: u64 = here(Why::Unseen).map(|gap| gap.samples).sum();
+    match (lost, unseen) {
+        (0, 0) => (String::new(), Role::Dim),
+        (0, _) => (format!("{unseen} samples were not shown: the screen did not keep up"), Role::Dim),
+        _ => (format!("{lost} samples are missing on this screen"), Role::Bad),
+    }
+}
+
+/// What else goes on: the replay's bar, or the queues of the pipeline.
+fn footer(frame: &mut Frame<'_>, foot: Rect, scene: &Scene<'_>, theme: &Theme) {
+    if foot.height < 4 {
+        return;
+    }
+    let last = Rect { y: foot.y + 2, height: foot.height - 2, ..foot }.intersection(frame.area());
+    if let Some(transport) = &scene.snapshot.transport {
+        scrub::render(frame, last, transport, theme);
+        return;
+    }
+    let page = scene.app.page();
+    let channels = scene.app.lanes.all.len();
+    if !scene.app.size.has_frames() {
+        let place = title(scene);
+        let more = if page.len() < channels { "   PgUp/PgDn" } else { "" };
+        pen::line(frame, last, 0, Line::from(span(format!(" {place}{more}"), Role::Dim, theme)));
+    }
+    if scene.app.size.has_side_panel() {
+        return;
+    }
+    let mut spans = vec![Span::raw(" ")];
+    let mut room = usize::from(last.width).saturating_sub(1);
+    for edge in &scene.snapshot.telemetry.edges {
+        let share = f64::from(u32::try_from(edge.counts.in_flight_packets).unwrap_or(u32::MAX))
+            / f64::from(edge.capacity.max(1));
+        let (_, to) = super::super::rates::ends(&edge.id);
+        let name = pen::fit(to, 8, theme);
+        let needs = name.chars().count() + GAUGE + 1;
+        if needs > room {
+            break;
+        }
+        room -= needs;
+        let role = if edge.counts.dropped_packets > 0 { Role::Warn } else { pen::fill_role(share) };
+        spans.push(span(name, Role::Dim, theme));
+        spans.extend(pen::gauge(share, GAUGE, role, theme));
+        spans.push(Span::raw(" "));
+    }
+    pen::line(frame, last, 1, Line::from(spans));
+}

@@ -1,0 +1,75 @@
+//! The bar under a replay: where it stands in the recording, where markers and gaps are.
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+};
+use wavedeck_api::handle::TransportStatus;
+
+use super::super::{
+    pen::{self, span},
+    scale::{self, Tenths},
+    theme::{Role, Theme},
+    update::speed_name,
+};
+
+/// Two rows: the bar, and what lies near.
+pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, transport: &TransportStatus, theme: &Theme) {
+    let signs = theme.signs();
+    let duration = transport.duration_s.max(1e-9);
+    let share = (transport.position_s / duration).clamp(0.0, 1.0);
+    let percent = format!(" {:>4}", format!("{}%", (share * 100.0).floor()));
+    let width = usize::from(area.width).saturating_sub(3 + percent.len());
+    if width < 3 {
+        return;
+    }
+    let mut cells = vec![(signs.line, Role::Dim); width];
+    let place = |seconds: f64| ((seconds / duration).clamp(0.0, 1.0) * (width - 1) as f64).round() as usize;
+    for (seconds, length) in transport.gaps.iter() {
+        for cell in &mut cells[place(*seconds)..=place(seconds + length)] {
+            *cell = (signs.gap, Role::Bad);
+        }
+    }
+    for (seconds, _) in transport.markers.iter() {
+        cells[place(*seconds)] = (signs.marker, Role::Warn);
+    }
+    cells[place(transport.position_s)] = (signs.scrub.2, Role::Title);
+    let mut spans = vec![span(format!(" {}", signs.scrub.0), Role::Dim, theme)];
+    spans.extend(cells.into_iter().map(|(sign, role)| span(sign, role, theme)));
+    spans.push(span(signs.scrub.1, Role::Dim, theme));
+    spans.push(span(percent, Role::Text, theme));
+    pen::line(frame, area, 0, Line::from(spans));
+    pen::line(frame, area, 1, below(transport, usize::from(area.width), theme));
+}
+
+fn below(transport: &TransportStatus, width: usize, theme: &Theme) -> Line<'static> {
+    let signs = theme.signs();
+    let sign = if transport.playing { signs.play } else { signs.paused };
+    let position = scale::clock(transport.position_s, Tenths::Shown);
+    let length = scale::clock(transport.duration_s, Tenths::Hidden);
+    let head = format!(" {sign} {position} of {length}  {}", speed_name(transport.speed));
+    let mut room = width.saturating_sub(head.chars().count());
+    let mut spans = vec![span(head, Role::Text, theme)];
+    let gaps = transport.gaps.len();
+    let lost: f64 = transport.gaps.iter().map(|gap| gap.1).sum();
+    let gaps = match gaps {
+        0 => (format!("   {} 0 gaps", signs.gap), Role::Dim),
+        1 => (format!("   {} 1 gap, {lost:.2} s", signs.gap), Role::Bad),
+        _ => (format!("   {} {gaps} gaps, {lost:.2} s", signs.gap), Role::Bad),
+    };
+    room = room.saturating_sub(gaps.0.chars().count());
+    spans.push(span(gaps.0, gaps.1, theme));
+    // The marker passed last and those to come, as many as fit.
+    let passed = transport.markers.iter().filter(|marker| marker.0 <= transport.position_s).count();
+    for (seconds, label) in transport.markers.iter().skip(passed.saturating_sub(1)) {
+        let time = scale::clock(*seconds, Tenths::Hidden);
+        let text = format!("   {} {time} {}", signs.marker, pen::fit(&pen::plain(label, theme), 16, theme));
+        if text.chars().count() > room {
+            break;
+        }
+        room -= text.chars().count();
+        spans.push(span(text, Role::Warn, theme));
+    }
+    spans.push(Span::raw(""));
+    Line::from(spans)
+}

@@ -1,0 +1,370 @@
+//! `record`: writes every stream that arrives into one recording, from request to request.
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use wavedeck_api::{
+    clock::{self, Anchor},
+    handle::{ParamChange, RecordCommand, RecorderSeat, RecorderStatus, RecordingState, SessionInfo},
+    prelude::*,
+};
+use wavedeck_recording::{
+    CommitStatus, Edit, Event, Gap, GapReason, GapTracker, RecordingOptions, RecordingWriter, StreamInfo, WriteError,
+};
+
+static PARAMS: &[ParamSpec] = &[
+    ParamSpec::text("dir", "recordings").help("Folder for recordings; it is made when needed."),
+    ParamSpec::text("operator", "").help("Who records; kept in the file."),
+    ParamSpec::text("subject", "").help("Who or what is recorded; kept in the file."),
+    ParamSpec::text("notes", "").help("Anything else worth keeping in the file."),
+    ParamSpec::bool("plain", false).help("Store plain numbers: larger, but any MCAP tool can read them."),
+    ParamSpec::int("max_pending_mb", 64, 1..=4096)
+        .unit("MB")
+        .help("Most data that may wait in memory for a slow disk; beyond it samples are lost and the file says so."),
+];
+
+inventory::submit! { StageDescriptor {
+    id: "record",
+    version: 1,
+    summary: "Writes streams into a recording that survives crashes and accounts for every sample",
+    inputs: &[PortSpec { name: "raw", accepts: &[SignalKind::Counts, SignalKind::Physical] }],
+    outputs: &[],
+    params: PARAMS,
+    realtime: false,
+    in_place: false,
+    blocking: true,
+    build: Record::build,
+} }
+
+/// How often the file is looked after while recording.
+const TICK: Duration = Duration::from_millis(50);
+
+struct Record {
+    input: AnyInput,
+    seat: RecorderSeat,
+    streams: Vec<StreamInfo>,
+    /// One per stream; they watch while nothing is recorded too.
+    seen: Vec<Seen>,
+    options: RecordingOptions,
+    file: Option<OpenFile>,
+    is_paused: bool,
+    next_tick: Instant,
+}
+
+/// What is known of a stream as it arrives.
+#[derive(Default)]
+struct Seen {
+    tracker: GapTracker,
+    last: Option<PacketHeader>,
+}
+
+/// The recording that is open.
+struct OpenFile {
+    writer: RecordingWriter,
+    status: Arc<CommitStatus>,
+    streams: Vec<InFile>,
+    gaps: u64,
+    markers: u64,
+    lost: u64,
+}
+
+/// Where a stream stands in the file.
+#[derive(Clone, Copy, Default)]
+struct InFile {
+    /// Index after the last sample that the file accounts for; `None` before its first.
+    next: Option<u64>,
+    /// Why the samples since then are missing, when it was our doing.
+    excuse: Option<GapReason>,
+}
+
+impl Record {
+    fn build(ctx: &mut BuildContext<'_>) -> Result<Box<dyn Stage>, BuildError> {
+        let params = ctx.params();
+        let input = ctx.any_input("raw", &[SignalKind::Counts, SignalKind::Physical])?;
+        let sources = input.sources();
+        let streams: Vec<StreamInfo> = sources
+            .map(|source| StreamInfo {
+                name: source.stream_name(),
+                spec: source.spec.clone(),
+                device: source.device.to_string(),
+            })
+            .collect();
+        let dir = PathBuf::from(params.text("dir"));
+        let seat = ctx.recorder(RecorderStatus { dir: dir.clone(), ..RecorderStatus::default() });
+        let options = RecordingOptions {
+            dir,
+            operator: params.text("operator").into(),
+            subject: params.text("subject").into(),
+            notes: params.text("notes").into(),
+            plain: params.bool("plain"),
+            max_pending_bytes: usize::try_from(params.int("max_pending_mb")).unwrap_or(64) << 20,
+            ..RecordingOptions::default()
+        };
+        let seen = streams.iter().map(|_| Seen::default()).collect();
+        let next_tick = Instant::now();
+        Ok(Box::new(Self { input, seat, streams, seen, options, file: None, is_paused: false, next_tick }))
+    }
+
+    fn obey(&mut self, command: RecordCommand, ctx: &mut StageContext) {
+        match command {
+            RecordCommand::Start(session) if self.file.is_none() => self.begin(&session, ctx),
+            RecordCommand::Finish => self.close(ctx),
+            RecordCommand::Pause | RecordCommand::Resume if self.file.is_some() => {
+                self.is_paused = matches!(command, RecordCommand::Pause);
+                for stream in self.file.iter_mut().flat_map(|file| &mut file.streams).filter(|_| self.is_paused) {
+                    stream.excuse = Some(GapReason::Paused);
+                }
+                self.publish();
+            }
+            RecordCommand::Marker { label, source, timestamp_ns } => self.mark(label, source, timestamp_ns, ctx),
+            RecordCommand::Param(change) => {
+                let Some(file) = &mut self.file else { return };
+                let (edit, timestamp_ns) = edit(change);
+                if let Err(error) = file.writer.param(&edit, timestamp_ns) {
+                    self.failed(&error, ctx);
+                }
+            }
+            RecordCommand::Start(_) | RecordCommand::Pause | RecordCommand::Resume => {}
+        }
+    }
+
+    fn begin(&mut self, session: &SessionInfo, ctx: &mut StageContext) {
+        let options = RecordingOptions {
+            name: (!session.file_name.is_empty()).then(|| session.file_name.clone()),
+            session_name: session.name.clone(),
+            pipeline_json: session.pipeline_json.clone(),
+            app_version: session.app_version.clone(),
+            ..self.options.clone()
+        };
+        let anchor = Anchor::now();
+        match RecordingWriter::create(options, self.streams.clone(), anchor) {
+            Ok(writer) => {
+                let (status, path) = (writer.status(), writer.path().to_owned());
+                let streams = vec![InFile::default(); self.streams.len()];
+                self.file = Some(OpenFile { writer, status, streams, gaps: 0, markers: 0, lost: 0 });
+                self.is_paused = false;
+                self.next_tick = Instant::now() + TICK;
+                let dir = self.options.dir.clone();
+                self.seat.publish(|status| {
+                    *status = RecorderStatus {
+                        state: RecordingState::Recording,
+                        path: Some(path),
+                        started_ns: anchor.monotonic_ns,
+                        dir,
+                        ..RecorderStatus::default()
+                    };
+                });
+            }
+            Err(error) => self.refuse(&error, ctx),
+        }
+    }
+
+    /// Says that there is no recording, and why.
+    fn refuse(&mut self, error: &WriteError, ctx: &mut StageContext) {
+        let text = explained(error);
+        ctx.note(Level::Error, text.as_str());
+        self.seat.publish(|status| {
+            status.state = RecordingState::Failed;
+            status.error = Some(text);
+        });
+    }
+
+    /// Closes the file behind what is good after an error, and says so.
+    fn failed(&mut self, error: &WriteError, ctx: &mut StageContext) {
+        self.refuse(error, ctx);
+        if let Some(file) = self.file.take() {
+            self.is_paused = false;
+            match file.writer.finish() {
+                Ok(finished) => {
+                    ctx.note(Level::Warn, format!("what was saved is whole: {}", finished.path.display()));
+                    self.seat.publish(|status| status.path = Some(finished.path));
+                }
+                Err(error) => ctx.note(Level::Error, explained(&error)),
+            }
+        }
+    }
+
+    fn close(&mut self, ctx: &mut StageContext) {
+        let Some(file) = self.file.take() else { return };
+        self.file_figures(&file);
+        self.seat.publish(|status| status.state = RecordingState::Finishing);
+        self.is_paused = false;
+        let lost_before = file.lost;
+        match file.writer.finish() {
+            Ok(finished) => {
+                let failure = finished.ledger.failed.clone();
+                self.seat.publish(|status| {
+                    status.saved_bytes = finished.bytes;
+                    status.written_bytes = finished.bytes;
+                    status.path = Some(finished.path);
+                    status.state = if failure.is_some() { RecordingState::Failed } else { RecordingState::Idle };
+                    status.error = failure;
+                });
+                if lost_before > 0 {
+                    ctx.note(Level::Warn, format!("the recording lacks {lost_before} samples; its ledger says where"));
+                }
+            }
+            Err(error) => self.refuse(&error, ctx),
+        }
+    }
+
+    fn mark(&mut self, label: String, source: String, timestamp_ns: u64, ctx: &mut StageContext) {
+        let Some(file) = &mut self.file else { return };
+        // The sample of that moment, by the first stream; packets arrive in batches, so it may still be on its way.
+        let rate = self.streams.first().map(|stream| stream.spec.rate);
+        let last = self.seen.first().and_then(|seen| seen.last);
+        let index = rate.zip(last).map(|(rate, last)| {
+            let since = rate.samples_in(timestamp_ns.saturating_sub(last.timestamp_ns));
+            last.first_sample + since.min(2 * u64::from(last.batch_size))
+        });
+        let event = Event { label, source, stream: index.map(|_| 0), index, duration_s: None };
+        match file.writer.event(&event, timestamp_ns) {
+            Ok(()) => {
+                file.markers += 1;
+                self.publish();
+            }
+            Err(error) => self.failed(&error, ctx),
+        }
+    }
+
+    /// Takes one packet: into the file while recording, else only its place is remembered.
+    fn take(&mut self, index: usize, packet: &AnyPacket, ctx: &mut StageContext) {
+        let header = *packet.header();
+        let seen = &mut self.seen[index];
+        let gap = seen.tracker.observe(&header);
+        seen.last = Some(header);
+        let Some(file) = self.file.as_mut().filter(|_| !self.is_paused) else { return };
+        if let Err(error) = file.write(index, packet, gap.map(|gap| gap.reason)) {
+            match error {
+                // The packet was not taken; what is missing is written before the next one that is.
+                WriteError::Overflow { .. } => {
+                    if file.streams[index].excuse.replace(GapReason::Overrun).is_none() {
+                        ctx.note(Level::Error, format!("{}; samples are being lost", explained(&error)));
+                    }
+                }
+                // A replay that was moved back: the file has these samples already.
+                WriteError::OutOfOrder { .. } => {}
+                error => self.failed(&error, ctx),
+            }
+        }
+    }
+
+    fn tick(&mut self, ctx: &mut StageContext) {
+        let now = Instant::now();
+        if now < self.next_tick {
+            return;
+        }
+        self.next_tick = now + TICK;
+        let Some(file) = &mut self.file else { return };
+        match file.writer.tick(clock::now_ns()) {
+            Ok(()) => self.publish(),
+            Err(error) => self.failed(&error, ctx),
+        }
+    }
+
+    fn publish(&self) {
+        let Some(file) = &self.file else { return };
+        self.file_figures(file);
+        let state = if self.is_paused { RecordingState::Paused } else { RecordingState::Recording };
+        self.seat.publish(|status| status.state = state);
+    }
+
+    fn file_figures(&self, file: &OpenFile) {
+        let milliseconds = |ns: u64| ns as f64 / 1e6;
+        let recorded = |index: usize| file.writer.recorded(index);
+        self.seat.publish(|status| {
+            status.recorded_s =
+                self.streams.first().map_or(0.0, |stream| recorded(0) as f64 / stream.spec.rate.hz());
+            status.recorded_samples = (0..self.streams.len()).map(recorded).sum();
+            status.lost_samples = file.lost;
+            (status.gaps, status.markers) = (file.gaps, file.markers);
+            status.written_bytes = file.status.written_bytes();
+            status.saved_bytes = file.status.saved_bytes();
+            status.last_sync_ms = milliseconds(file.status.last_sync_ns());
+            status.worst_sync_ms = milliseconds(file.status.worst_sync_ns());
+            if status.streams.len() != self.streams.len() {
+                status.streams = self.streams.iter().map(|stream| (stream.name.clone(), 0)).collect();
+            }
+            for (index, (_, samples)) in status.streams.iter_mut().enumerate() {
+                *samples = recorded(index);
+            }
+        });
+    }
+}
+
+impl OpenFile {
+    /// Writes what is missing before the packet, then the packet.
+    fn write(&mut self, index: usize, packet: &AnyPacket, seen_gap: Option<GapReason>) -> Result<(), WriteError> {
+        let header = packet.header();
+        let stream = &mut self.streams[index];
+        if let Some(next) = stream.next.filter(|next| header.first_sample > *next) {
+            let reason = stream.excuse.or(seen_gap).unwrap_or(GapReason::Device);
+            let gap = Gap { first_index: next, n: header.first_sample - next, reason };
+            self.writer.gap(index, &gap, header.timestamp_ns)?;
+            stream.next = Some(header.first_sample);
+            self.gaps += 1;
+            if reason.is_loss() {
+                self.lost += gap.n;
+            }
+        }
+        let arrival_ns = clock::now_ns();
+        match packet {
+            AnyPacket::Counts(packet) => self.writer.batch_counts(index, header, packet.samples(), arrival_ns)?,
+            AnyPacket::Physical(packet) => self.writer.batch_values(index, header, packet.samples(), arrival_ns)?,
+            AnyPacket::Spectrum(_) => {}
+        }
+        *stream = InFile { next: Some(header.end_sample()), excuse: None };
+        Ok(())
+    }
+}
+
+impl Stage for Record {
+    fn process(&mut self, ctx: &mut StageContext) -> Result<Flow, StageError> {
+        while let Some(command) = self.seat.next_request() {
+            self.obey(command, ctx);
+        }
+        if self.file.is_some() {
+            self.tick(ctx);
+        }
+        match self.input.recv() {
+            Recv::Packet((index, packet)) => {
+                self.take(index, &packet, ctx);
+                Ok(Flow::Again)
+            }
+            Recv::Closed => Ok(Flow::Done),
+            Recv::Empty if self.file.is_some() => Ok(Flow::Until(self.next_tick)),
+            Recv::Empty => Ok(Flow::Idle),
+        }
+    }
+
+    fn finish(&mut self, ctx: &mut StageContext) -> Result<(), StageError> {
+        while let Some(command) = self.seat.next_request() {
+            self.obey(command, ctx);
+        }
+        self.close(ctx);
+        Ok(())
+    }
+}
+
+fn edit(change: ParamChange) -> (Edit, u64) {
+    let outcome = if change.applied { "applied" } else { "refused" };
+    let ParamChange { path, old, new, at_sample, by, timestamp_ns, applied } = change;
+    let at_sample = applied.then_some(at_sample);
+    (Edit { path, old, new, at_sample, by, outcome: outcome.into() }, timestamp_ns)
+}
+
+/// An error with its cure.
+fn explained(error: &WriteError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    if let Some(hint) = error.hint() {
+        text.push_str(&format!("; {hint}"));
+    }
+    text
+}

@@ -1,0 +1,176 @@
+//! The program as a user meets it: what it prints and how it ends.
+mod common;
+
+use std::path::Path;
+
+use common::{only_recording, rows, run, succeed, summary, text};
+use serde_json::{Value, json};
+
+fn demo() -> String {
+    format!("{}/configs/demo.json", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn write(dir: &Path, name: &str, value: &Value) -> String {
+    let path = dir.join(name);
+    std::fs::write(&path, value.to_string()).expect("written");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+#[test]
+fn the_demo_runs_without_a_screen_and_accounts_for_every_sample() {
+    let home = tempfile::tempdir().expect("a folder");
+    let printed = succeed(home.path(), &["run", &demo(), "--headless", "--duration", "3s", "--json"]);
+    let summary = summary(&printed);
+    let produced = summary["produced"].as_u64().expect("a number");
+    assert!((700..=760).contains(&produced), "3 s at 250 Hz gave {produced}");
+    assert_eq!((&summary["recorded"], &summary["dropped"]), (&json!(0), &json!(0)));
+    for edge in summary["edges"].as_array().expect("a list") {
+        let count = |key: &str| edge[key].as_u64().expect("a number");
+        assert_eq!(count("produced"), count("consumed") + count("dropped") + count("in_flight"), "{edge}");
+        assert_eq!(count("in_flight"), 0, "{edge}");
+    }
+}
+
+#[test]
+fn a_recording_from_the_first_sample_holds_every_one() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join("rec");
+    let config = json!({ "version": 1, "name": "ramp",
+        "stages": [ { "id": "board", "type": "synthetic", "params":
+                        { "channels": 3, "rate_hz": 10_000, "signal": "ramp", "pace": "max", "samples": 200_000 } },
+                    { "id": "rec", "type": "record", "params": { "dir": dir } } ],
+        "connections": [ { "from": "board", "to": "rec", "capacity": 8 } ] });
+    let config = write(home.path(), "ramp.json", &config);
+    let summary = summary(&succeed(home.path(), &["run", &config, "--headless", "--json", "--record"]));
+    assert_eq!(summary["ended_by"], "sources");
+    assert_eq!((&summary["produced"], &summary["recorded"]), (&json!(200_000), &json!(200_000)));
+
+    let recording = only_recording(&dir);
+    let recording = recording.to_str().expect("UTF-8");
+    let table = home.path().join("ramp.csv");
+    succeed(home.path(), &["export", recording, "--to", "csv", "--counts", "-o", table.to_str().expect("UTF-8")]);
+    let rows = rows(&table);
+    assert_eq!(rows.len(), 200_000);
+    let value = |row: &[String], column: usize| row[column].parse::<i64>().expect("a count");
+    for pair in rows.windows(2) {
+        assert_eq!(value(&pair[1], 0), value(&pair[0], 0) + 1);
+        for column in 2..5 {
+            assert_eq!(value(&pair[1], column), value(&pair[0], column) + 1, "a ramp rises by one");
+        }
+    }
+
+    // Replayed as fast as possible and recorded again, it is the same stream.
+    let again = home.path().join("again");
+    let set = format!("rec.dir={}", again.display());
+    let args = ["replay", recording, "--speed", "max", "--headless", "--json", "--record", "--set", &set];
+    let replayed = common::summary(&succeed(home.path(), &args));
+    assert_eq!(replayed["recorded"], 200_000);
+    let second = home.path().join("again.csv");
+    let copy = only_recording(&again);
+    succeed(
+        home.path(),
+        &["export", copy.to_str().expect("UTF-8"), "--to", "csv", "--counts", "-o", second.to_str().expect("UTF-8")],
+    );
+    assert!(std::fs::read(&table).expect("a table") == std::fs::read(&second).expect("a table"));
+}
+
+#[test]
+fn every_mistake_of_a_config_is_told_at_once() {
+    let home = tempfile::tempdir().expect("a folder");
+    let config = json!({ "version": 1, "name": "x",
+        "stages": [ { "id": "a", "type": "sinthetic" }, { "id": "b", "type": "gain", "params": { "gain": "loud", "gian": 1 } } ],
+        "connections": [ { "from": "a.out", "to": "b.inn" }, { "from": "c", "to": "b.in", "overflow": "drop" } ] });
+    let config = write(home.path(), "bad.json", &config);
+    let output = run(home.path(), &["check", &config]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    // The shape of the file comes first: what it says is looked at once it can be read.
+    assert!(said.contains("/connections/1/overflow") && said.contains("drop_oldest"), "{said}");
+
+    let fixed = std::fs::read_to_string(&config).expect("there").replace("\"drop\"", "\"drop_oldest\"");
+    std::fs::write(&config, fixed).expect("written");
+    let said = text(&run(home.path(), &["check", &config]).stderr);
+    for part in
+        ["did you mean `synthetic`?", "/stages/1/params/gain", "did you mean `gain`?", "no input `inn`", "no stage `c`"]
+    {
+        assert!(said.contains(part), "`{part}` is not in {said}");
+    }
+}
+
+#[test]
+fn a_stage_that_cannot_be_built_points_at_its_place() {
+    let home = tempfile::tempdir().expect("a folder");
+    let output = run(home.path(), &["check", &demo(), "--set", "clean.lowpass_hz=200"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("/stages/2") && said.contains("200") && said.contains("125"), "{said}");
+}
+
+#[test]
+fn files_that_are_not_there_or_not_what_they_should_be_are_told() {
+    let home = tempfile::tempdir().expect("a folder");
+    let garbage = home.path().join("garbage.mcap");
+    std::fs::write(&garbage, [7; 1000]).expect("written");
+    let garbage = garbage.to_str().expect("UTF-8");
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["run", "nowhere.json", "--headless"], 2, "nowhere.json"),
+        (&["check", garbage], 2, "garbage.mcap"),
+        (&["info", "nowhere.mcap"], 1, "nowhere.mcap"),
+        (&["info", garbage], 1, "garbage.mcap"),
+        (&["replay", garbage, "--headless"], 2, "garbage.mcap"),
+        (&["export", garbage, "--to", "csv", "-o", "x.csv"], 1, "garbage.mcap"),
+        (&["stages", "filtr"], 2, "did you mean `filter`?"),
+        (&["run", "--frobnicate"], 2, "--frobnicate"),
+    ];
+    for (args, code, part) in cases {
+        let output = run(home.path(), args);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(*code), "{args:?}: {said}");
+        assert!(said.contains(part), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn without_a_terminal_the_screen_is_refused_with_a_hint() {
+    let home = tempfile::tempdir().expect("a folder");
+    let output = run(home.path(), &["run", &demo()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--headless"));
+}
+
+#[test]
+fn the_stage_types_are_these() {
+    let home = tempfile::tempdir().expect("a folder");
+    let stages: Value = serde_json::from_str(&succeed(home.path(), &["stages", "--json"])).expect("JSON");
+    let ids: Vec<&str> = stages.as_array().expect("a list").iter().filter_map(|stage| stage["id"].as_str()).collect();
+    let expected =
+        ["cyton", "downsample", "fft", "filter", "gain", "null", "record", "replay", "synthetic", "to_voltage"];
+    assert_eq!(ids, expected);
+    let filter = succeed(home.path(), &["stages", "filter"]);
+    assert!(filter.contains("lowpass_hz") && filter.contains("locked while recording"), "{filter}");
+}
+
+#[test]
+fn every_config_of_the_project_builds() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = std::fs::read_dir(format!("{}/configs", env!("CARGO_MANIFEST_DIR"))).expect("the configs");
+    let mut count = 0;
+    for file in folder {
+        let path = file.expect("a file").path();
+        let printed = succeed(home.path(), &["check", path.to_str().expect("UTF-8")]);
+        assert!(printed.contains("no problem found"), "{printed}");
+        count += 1;
+    }
+    assert!(count >= 3, "{count} configs");
+}
+
+#[test]
+fn the_sample_recording_replays() {
+    let home = tempfile::tempdir().expect("a folder");
+    let sample = format!("{}/recordings/sample.mcap", env!("CARGO_MANIFEST_DIR"));
+    let info: Value = serde_json::from_str(&succeed(home.path(), &["info", &sample, "--json"])).expect("JSON");
+    let samples = info["streams"][0]["recorded"].as_u64().expect("a number");
+    assert!(std::fs::metadata(&sample).expect("it is there").len() < 1_000_000);
+    let printed = succeed(home.path(), &["replay", &sample, "--headless", "--json", "--speed", "max"]);
+    assert_eq!(summary(&printed)["produced"], samples);
+}
