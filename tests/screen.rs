@@ -1,0 +1,235 @@
+//! The screens in a real pseudo-terminal: what a person presses, and what is true afterwards.
+mod common;
+
+#[path = "common/screen.rs"]
+mod screen;
+
+use std::path::Path;
+
+use common::{Board, cyton_config, only_recording, succeed, wait_until};
+use screen::Screen;
+use serde_json::{Value, json};
+
+const ESCAPE: &str = "\x1b";
+const ENTER: &str = "\r";
+const UP: &str = "\x1b[A";
+const DOWN: &str = "\x1b[B";
+const RIGHT: &str = "\x1b[C";
+
+fn demo(home: &Path) -> (Vec<String>, std::path::PathBuf) {
+    let dir = home.join("rec");
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/demo.json");
+    (vec!["run".into(), config.into(), "--set".into(), format!("rec.dir={}", dir.display())], dir)
+}
+
+fn start(home: &Path, args: &[String]) -> Screen {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let screen = Screen::start(home, 80, 24, &args);
+    screen.wait_for("READY");
+    screen
+}
+
+fn info(home: &Path, dir: &Path) -> Value {
+    let path = only_recording(dir);
+    serde_json::from_str(&succeed(home, &["info", path.to_str().expect("UTF-8"), "--json"])).expect("JSON")
+}
+
+fn has_braille(text: &str) -> bool {
+    text.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c))
+}
+
+/// Bytes in the newest file of a folder.
+fn written(dir: &Path) -> u64 {
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|data| data.len()).max().unwrap_or(0)
+}
+
+#[test]
+fn a_recording_is_started_paused_marked_resumed_and_finished_by_keys() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (args, dir) = demo(home.path());
+    let mut screen = start(home.path(), &args);
+    wait_until("waves", || has_braille(&screen.text()));
+
+    screen.press("R");
+    screen.wait_for("REC 00:00:0");
+    wait_until("data in the file", || written(&dir) > 8000);
+    screen.press("m");
+    screen.wait_for("M1");
+    screen.press("R");
+    screen.wait_for("PAUSED");
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    screen.press("R");
+    wait_until("recording again", || screen.header().contains("REC") && !screen.header().contains("PAUSED"));
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    screen.press("S");
+    assert!(screen.header().contains("REC"), "S asks once");
+    screen.press("S");
+    screen.wait_for("READY");
+    screen.press("q");
+    assert_eq!(screen.wait(), 0);
+    wait_until("the terminal is given back", || screen.is_given_back());
+
+    let info = info(home.path(), &dir);
+    assert_eq!((&info["closed"], &info["degraded"]), (&json!(true), &json!(false)));
+    assert_eq!(info["markers"].as_array().map(Vec::len), Some(1), "{info}");
+    let gaps = info["gaps"].as_array().expect("a list");
+    assert_eq!((gaps.len(), &gaps[0]["reason"]), (1, &json!("paused")), "{info}");
+    assert_eq!(info["streams"][0]["balanced"], true);
+}
+
+#[test]
+fn a_filter_corner_is_changed_in_the_form_and_locked_while_recording() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (args, dir) = demo(home.path());
+    let mut screen = start(home.path(), &args);
+    screen.press("3");
+    screen.wait_for("rate_hz");
+    screen.press("\t");
+    screen.press("\t");
+    screen.wait_for("lowpass_hz");
+
+    // The second field of the filter: edit, type, apply.
+    screen.press(DOWN);
+    screen.press(ENTER);
+    for _ in 0..8 {
+        screen.press("\x7f");
+    }
+    screen.press("30");
+    screen.press(ENTER);
+    screen.press("a");
+    screen.press("5");
+    screen.wait_for("lowpass_hz 45.0 → 30.0");
+
+    screen.press("R");
+    screen.wait_for("REC 00:00:0");
+    screen.press("3");
+    screen.wait_for("locked");
+    screen.press(RIGHT);
+    screen.press("a");
+    screen.press("5");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(!screen.text().contains("30.0 →"), "nothing was changed while recording:\n{}", screen.text());
+    screen.press("q");
+    screen.press("f");
+    assert_eq!(screen.wait(), 0);
+    assert!(info(home.path(), &dir)["edits"].as_array().is_some_and(Vec::is_empty));
+}
+
+#[test]
+fn the_header_is_in_every_view_at_both_sizes_and_through_a_resize() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (args, _) = demo(home.path());
+    let mut screen = start(home.path(), &args);
+    for (columns, rows) in [(80, 24), (160, 48), (100, 30)] {
+        screen.resize(columns, rows);
+        for (key, part) in [("1", "ECG"), ("2", "board.out"), ("3", "rate_hz"), ("4", "Recordings"), ("5", "pipeline")]
+        {
+            screen.press(key);
+            screen.wait_for(part);
+            wait_until("the header", || {
+                let header = screen.header();
+                ["READY", "demo", "drop 0", "q ", "pool "].iter().all(|part| header.contains(part))
+            });
+        }
+        screen.press("?");
+        screen.wait_for("start a recording");
+        assert!(screen.header().contains("READY"));
+        screen.press(ESCAPE);
+    }
+    screen.press("1");
+    screen.press(UP);
+    screen.press("q");
+    assert_eq!(screen.wait(), 0);
+}
+
+#[test]
+fn a_terminal_that_hangs_up_leaves_the_recording_running() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (mut args, dir) = demo(home.path());
+    args.push("--record".into());
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let mut screen = Screen::start(home.path(), 80, 24, &args);
+    screen.wait_for("REC 00:00:0");
+
+    screen.vanish();
+    let before = written(&dir);
+    wait_until("the recording goes on", || written(&dir) > before + 8000);
+    assert!(screen.runs());
+    let spent = cpu_seconds(&screen);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let share = (cpu_seconds(&screen) - spent) / 2.0;
+    assert!(share < 0.5, "a vanished terminal must not be polled in a loop: {share} of a core");
+    screen.signal("-TERM");
+    assert_eq!(screen.wait(), 0);
+    let info = info(home.path(), &dir);
+    assert_eq!((&info["closed"], &info["degraded"]), (&json!(true), &json!(false)));
+}
+
+/// User and system time of the program so far.
+fn cpu_seconds(screen: &Screen) -> f64 {
+    let id = screen.child.process_id().expect("it runs");
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).expect("/proc");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+    // utime and stime are the 14th and 15th of all, in hundredths of a second.
+    (fields[11].parse::<f64>().expect("utime") + fields[12].parse::<f64>().expect("stime")) / 100.0
+}
+
+#[test]
+fn a_hang_up_signal_ends_the_program_when_nothing_is_recorded() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (args, _) = demo(home.path());
+    let mut screen = start(home.path(), &args);
+    screen.signal("-HUP");
+    screen.wait();
+}
+
+#[test]
+fn a_termination_signal_finishes_the_recording_and_gives_the_terminal_back() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (mut args, dir) = demo(home.path());
+    args.push("--record".into());
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let mut screen = Screen::start(home.path(), 80, 24, &args);
+    screen.wait_for("REC 00:00:01");
+    screen.signal("-TERM");
+    assert_eq!(screen.wait(), 0);
+    wait_until("the terminal is given back", || screen.is_given_back());
+    assert_eq!(info(home.path(), &dir)["closed"], true);
+}
+
+#[test]
+fn a_recording_is_replayed_and_left_for_live_again() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (args, dir) = demo(home.path());
+    let record = [&args[..], &["--headless".into(), "--record".into(), "--duration".into(), "3s".into()]].concat();
+    let record: Vec<&str> = record.iter().map(String::as_str).collect();
+    succeed(home.path(), &record);
+    only_recording(&dir);
+
+    let mut screen = start(home.path(), &args);
+    screen.press("4");
+    screen.wait_for("_demo.mcap");
+    screen.press(ENTER);
+    screen.wait_for("REPLAY");
+    screen.press("1");
+    wait_until("waves of the recording", || has_braille(&screen.text()));
+    screen.press("l");
+    screen.wait_for("READY");
+    screen.press("q");
+    assert_eq!(screen.wait(), 0);
+}
+
+#[test]
+fn a_cyton_on_a_serial_port_is_seen_with_its_channels() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (link, dir) = (home.path().join("port"), home.path().join("rec"));
+    let config = home.path().join("cyton.json");
+    std::fs::write(&config, cyton_config(&link, &dir, false)).expect("written");
+    let _board = Board::start(home.path(), &link, &["--gap-at", "300:9"]);
+    let mut screen = Screen::start(home.path(), 80, 24, &["run", config.to_str().expect("UTF-8")]);
+    screen.wait_for("CH8");
+    screen.wait_for("DROP 9");
+    screen.press("q");
+    assert_eq!(screen.wait(), 3);
+}
