@@ -12,6 +12,7 @@ use wavedeck_api::{
 };
 use wavedeck_recording::{
     CommitStatus, Edit, Event, Gap, GapReason, GapTracker, RecordingOptions, RecordingWriter, StreamInfo, WriteError,
+    with_causes,
 };
 
 static PARAMS: &[ParamSpec] = &[
@@ -67,6 +68,7 @@ struct OpenFile {
     streams: Vec<InFile>,
     gaps: u64,
     markers: u64,
+    /// Samples of the gaps noted that nobody asked for.
     lost: u64,
 }
 
@@ -113,10 +115,11 @@ impl Record {
             RecordCommand::Finish => self.close(ctx),
             RecordCommand::Pause | RecordCommand::Resume if self.file.is_some() => {
                 self.is_paused = matches!(command, RecordCommand::Pause);
-                for stream in self.file.iter_mut().flat_map(|file| &mut file.streams).filter(|_| self.is_paused) {
-                    stream.excuse = Some(GapReason::Paused);
+                let paused = self.file.as_mut().filter(|_| self.is_paused).map(|file| file.pause(&self.seen));
+                match paused {
+                    Some(Err(error)) => self.failed(&error, ctx),
+                    _ => self.publish(),
                 }
-                self.publish();
             }
             RecordCommand::Marker { label, source, timestamp_ns } => self.mark(label, source, timestamp_ns, ctx),
             RecordCommand::Param(change) => {
@@ -187,11 +190,13 @@ impl Record {
     }
 
     fn close(&mut self, ctx: &mut StageContext) {
-        let Some(file) = self.file.take() else { return };
+        let Some(mut file) = self.file.take() else { return };
+        // It can only fail after the disk has, and then `finish` says so.
+        drop(file.note_refused(&self.seen));
         self.file_figures(&file);
         self.seat.publish(|status| status.state = RecordingState::Finishing);
         self.is_paused = false;
-        let lost_before = file.lost;
+        let lost = file.lost;
         match file.writer.finish() {
             Ok(finished) => {
                 let failure = finished.ledger.failed.clone();
@@ -202,8 +207,8 @@ impl Record {
                     status.state = if failure.is_some() { RecordingState::Failed } else { RecordingState::Idle };
                     status.error = failure;
                 });
-                if lost_before > 0 {
-                    ctx.note(Level::Warn, format!("the recording lacks {lost_before} samples; its ledger says where"));
+                if lost > 0 {
+                    ctx.note(Level::Warn, format!("the recording lacks {lost} samples; its ledger says where"));
                 }
             }
             Err(error) => self.refuse(&error, ctx),
@@ -245,7 +250,7 @@ impl Record {
                     }
                 }
                 // A replay that was moved back: the file has these samples already.
-                WriteError::OutOfOrder { .. } => {}
+                WriteError::OutOfOrder { .. } => file.streams[index].excuse = Some(GapReason::Seek),
                 error => self.failed(&error, ctx),
             }
         }
@@ -275,10 +280,10 @@ impl Record {
         let milliseconds = |ns: u64| ns as f64 / 1e6;
         let recorded = |index: usize| file.writer.recorded(index);
         self.seat.publish(|status| {
-            status.recorded_s =
-                self.streams.first().map_or(0.0, |stream| recorded(0) as f64 / stream.spec.rate.hz());
+            status.recorded_s = self.streams.first().map_or(0.0, |stream| recorded(0) as f64 / stream.spec.rate.hz());
             status.recorded_samples = (0..self.streams.len()).map(recorded).sum();
-            status.lost_samples = file.lost;
+            // What is being refused now has no gap in the file yet, but must be on screen.
+            status.lost_samples = file.lost + file.refused(&self.seen).map(|(_, n)| n).sum::<u64>();
             (status.gaps, status.markers) = (file.gaps, file.markers);
             status.written_bytes = file.status.written_bytes();
             status.saved_bytes = file.status.saved_bytes();
@@ -299,23 +304,58 @@ impl OpenFile {
     fn write(&mut self, index: usize, packet: &AnyPacket, seen_gap: Option<GapReason>) -> Result<(), WriteError> {
         let header = packet.header();
         let stream = &mut self.streams[index];
-        if let Some(next) = stream.next.filter(|next| header.first_sample > *next) {
-            let reason = stream.excuse.or(seen_gap).unwrap_or(GapReason::Device);
-            let gap = Gap { first_index: next, n: header.first_sample - next, reason };
-            self.writer.gap(index, &gap, header.timestamp_ns)?;
-            stream.next = Some(header.first_sample);
-            self.gaps += 1;
-            if reason.is_loss() {
-                self.lost += gap.n;
-            }
-        }
+        stream.next.get_or_insert(header.first_sample);
+        let reason = stream.excuse.or(seen_gap).unwrap_or(GapReason::Device);
+        // Before the gap: a disk that stands still must not be given one for each packet that is refused.
+        self.writer.check_room(usize::from(header.channels) * header.batch_size as usize)?;
+        self.note_gap(index, header.first_sample, reason, header.timestamp_ns)?;
         let arrival_ns = clock::now_ns();
         match packet {
             AnyPacket::Counts(packet) => self.writer.batch_counts(index, header, packet.samples(), arrival_ns)?,
             AnyPacket::Physical(packet) => self.writer.batch_values(index, header, packet.samples(), arrival_ns)?,
             AnyPacket::Spectrum(_) => {}
         }
-        *stream = InFile { next: Some(header.end_sample()), excuse: None };
+        self.streams[index] = InFile { next: Some(header.end_sample()), excuse: None };
+        Ok(())
+    }
+
+    /// Accounts for the samples missing of a stream before sample `until`, if any.
+    fn note_gap(&mut self, index: usize, until: u64, reason: GapReason, at_ns: u64) -> Result<(), WriteError> {
+        let stream = &mut self.streams[index];
+        let Some(first_index) = stream.next.filter(|next| *next < until) else { return Ok(()) };
+        let gap = Gap { first_index, n: until - first_index, reason };
+        self.writer.gap(index, &gap, at_ns)?;
+        stream.next = Some(until);
+        self.gaps += 1;
+        if reason.is_loss() {
+            self.lost += gap.n;
+        }
+        Ok(())
+    }
+
+    /// Streams of which the last packets were refused, and how many samples that is so far.
+    fn refused(&self, seen: &[Seen]) -> impl Iterator<Item = (usize, u64)> {
+        let streams = self.streams.iter().zip(seen).enumerate();
+        streams.filter(|(_, (stream, _))| stream.excuse == Some(GapReason::Overrun)).map(|(index, (stream, seen))| {
+            let end = seen.last.map_or(0, |last| last.end_sample());
+            (index, end.saturating_sub(stream.next.unwrap_or(end)))
+        })
+    }
+
+    /// Accounts for packets that were refused when none comes after them to show it.
+    fn note_refused(&mut self, seen: &[Seen]) -> Result<(), WriteError> {
+        let refused: Vec<_> = self.refused(seen).collect();
+        for (index, n) in refused {
+            let until = self.streams[index].next.map_or(0, |next| next + n);
+            self.note_gap(index, until, GapReason::Overrun, clock::now_ns())?;
+        }
+        Ok(())
+    }
+
+    /// From now on samples are missing because a person wants it; what was lost before stays lost.
+    fn pause(&mut self, seen: &[Seen]) -> Result<(), WriteError> {
+        self.note_refused(seen)?;
+        self.streams.iter_mut().for_each(|stream| stream.excuse = Some(GapReason::Paused));
         Ok(())
     }
 }
@@ -357,14 +397,12 @@ fn edit(change: ParamChange) -> (Edit, u64) {
 
 /// An error with its cure.
 fn explained(error: &WriteError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
+    let text = with_causes(error);
+    match error.hint() {
+        Some(hint) => format!("{text}; {hint}"),
+        None => text,
     }
-    if let Some(hint) = error.hint() {
-        text.push_str(&format!("; {hint}"));
-    }
-    text
 }
+
+#[cfg(test)]
+mod tests;

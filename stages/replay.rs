@@ -9,7 +9,7 @@ use wavedeck_api::{
     handle::{TransportCommand, TransportSeat, TransportStatus},
     prelude::*,
 };
-use wavedeck_recording::{Batches, DecodedBatch, ReadError, Recording, Samples};
+use wavedeck_recording::{Batches, DecodedBatch, ReadError, Recording, Samples, with_causes};
 
 static PARAMS: &[ParamSpec] = &[
     ParamSpec::text("path", "").help("The recording."),
@@ -17,7 +17,8 @@ static PARAMS: &[ParamSpec] = &[
     ParamSpec::float("speed", 1.0, 0.0..=1000.0).unit("x").help("Times real time; 0 is as fast as possible."),
     ParamSpec::float("from_s", 0.0, 0.0..=1e9).unit("s").help("Begins this long after the first sample."),
     ParamSpec::float("to_s", 0.0, 0.0..=1e9).unit("s").help("Ends this long after the first sample; 0 is the end."),
-    ParamSpec::choice("at_end", 0, AT_END).help("At the last sample: stands still, ends the pipeline, or begins again."),
+    ParamSpec::choice("at_end", 0, AT_END)
+        .help("At the last sample: stands still, ends the pipeline, or begins again."),
 ];
 const AT_END: &[&str] = &["stay", "stop", "loop"];
 
@@ -81,10 +82,6 @@ impl Replay {
             return Err(BuildError::rejected("`path` is empty", "set it to a recording: `wavedeck replay FILE` does"));
         }
         // Unlike hardware, a recording has to be opened here: its shape is the shape of the output.
-        let refused = |error: ReadError| BuildError::Rejected {
-            what: error.to_string(),
-            hint: error.hint().map(ToOwned::to_owned),
-        };
         let recording = Recording::open(&path).map_err(refused)?;
         let stream = match params.text("stream") {
             "" => only_stream(&recording)?,
@@ -126,9 +123,27 @@ impl Replay {
         let at_end = params.choice("at_end");
         let next_publish = Instant::now();
         Ok(Box::new(Self {
-            output, recording, stream, rate, channels, max_batch, seat, origin: first, from, to, at_end, batches,
-            batch: None, speed, is_playing: true, has_ended: false, anchor: None, began_ns: 0, position: from,
-            marks: Flags::NONE, next_publish,
+            output,
+            recording,
+            stream,
+            rate,
+            channels,
+            max_batch,
+            seat,
+            origin: first,
+            from,
+            to,
+            at_end,
+            batches,
+            batch: None,
+            speed,
+            is_playing: true,
+            has_ended: false,
+            anchor: None,
+            began_ns: 0,
+            position: from,
+            marks: Flags::NONE,
+            next_publish,
         }))
     }
 
@@ -154,7 +169,7 @@ impl Replay {
     }
 
     fn seek(&mut self, index: u64) -> Result<(), StageError> {
-        let failed = |error: ReadError| StageError::Failed(error.to_string());
+        let failed = |error: ReadError| StageError::Failed(with_causes(&error));
         self.batches = self.recording.batches(self.stream, index).map_err(failed)?;
         (self.batch, self.has_ended, self.position) = (None, false, index);
         self.marks = Flags::SEEKED;
@@ -165,16 +180,14 @@ impl Replay {
     fn current(&mut self, ctx: &mut StageContext) -> Option<(&DecodedBatch, u32)> {
         while self.batch.is_none() {
             match self.batches.next()? {
-                Ok(batch) if batch.end_index() <= self.position && !self.marks.has(Flags::SEEKED) => {}
                 Ok(batch) => {
-                    let skip = self.position.saturating_sub(batch.first_index);
-                    if let Ok(skip) = u32::try_from(skip)
-                        && skip < batch.n_frames
-                    {
-                        self.batch = Some((batch, skip));
-                    }
+                    let skip = u32::try_from(self.position.saturating_sub(batch.first_index)).unwrap_or(u32::MAX);
+                    self.batch = (skip < batch.n_frames).then_some((batch, skip));
                 }
-                Err(error) => ctx.note(Level::Error, format!("a part of the recording is left out: {error}")),
+                Err(error) => {
+                    let text = format!("a part of the recording is left out: {}", with_causes(&error));
+                    ctx.note(Level::Error, text);
+                }
             }
         }
         let (batch, offset) = self.batch.as_ref()?;
@@ -209,7 +222,8 @@ impl Replay {
     /// The recording is over: what comes next depends on `at_end`.
     fn end(&mut self) -> Result<Flow, StageError> {
         match AT_END[self.at_end] {
-            "loop" => {
+            // Not where nothing can be sent: that would never end.
+            "loop" if self.position > self.from => {
                 self.seek(self.from)?;
                 self.anchor = None;
                 return Ok(Flow::Again);
@@ -226,8 +240,9 @@ impl Replay {
         Ok(Flow::Idle)
     }
 
-    fn send(&mut self) {
-        let Some((batch, offset)) = self.batch.take() else { return };
+    /// Sends the next packet; false if no buffer was free.
+    fn send(&mut self) -> bool {
+        let Some((batch, offset)) = self.batch.take() else { return false };
         let first = batch.first_index + u64::from(offset);
         let until_end = u32::try_from(self.to - first).unwrap_or(u32::MAX);
         let frames = (batch.n_frames - offset).min(self.max_batch).min(until_end);
@@ -245,14 +260,12 @@ impl Replay {
             (Port::Physical(output), Samples::Values(samples)) => fill(output, header, &samples[range]),
             _ => false,
         };
-        if !is_sent {
-            self.batch = Some((batch, offset));
-            return;
+        let offset = if is_sent { offset + frames } else { offset };
+        self.batch = (offset < batch.n_frames).then_some((batch, offset));
+        if is_sent {
+            (self.marks, self.position) = (Flags::NONE, first + u64::from(frames));
         }
-        (self.marks, self.position) = (Flags::NONE, first + u64::from(frames));
-        if offset + frames < batch.n_frames {
-            self.batch = Some((batch, offset + frames));
-        }
+        is_sent
     }
 }
 
@@ -281,22 +294,26 @@ impl Stage for Replay {
         let Some(first) = self.current(ctx).map(|(batch, offset)| batch.first_index + u64::from(offset)) else {
             return self.end();
         };
-        if let Some(due) = self.due(first)
-            && due > Instant::now()
-        {
+        let wait = self.due(first).map(|due| due.saturating_duration_since(Instant::now())).unwrap_or_default();
+        let flow = if !wait.is_zero() {
             // In a long gap the position moves on although nothing is sent.
-            let wake = due.min(Instant::now() + PUBLISH);
-            if Instant::now() >= self.next_publish {
-                self.publish();
-            }
-            return Ok(Flow::Until(wake));
-        }
-        self.send();
+            let ahead = self.rate.samples_in(clock::nanoseconds(wait.mul_f64(self.speed)));
+            self.position = self.position.max(first.saturating_sub(ahead.saturating_add(1)));
+            Flow::Until(Instant::now() + wait.min(PUBLISH))
+        } else if self.send() {
+            Flow::Again
+        } else {
+            Flow::Idle
+        };
         if Instant::now() >= self.next_publish {
             self.publish();
         }
-        Ok(Flow::Again)
+        Ok(flow)
     }
+}
+
+fn refused(error: ReadError) -> BuildError {
+    BuildError::Rejected { what: with_causes(&error), hint: error.hint().map(ToOwned::to_owned) }
 }
 
 fn only_stream(recording: &Recording) -> Result<usize, BuildError> {
@@ -304,13 +321,17 @@ fn only_stream(recording: &Recording) -> Result<usize, BuildError> {
     match names.len() {
         0 => Err(BuildError::rejected("the recording has no stream", "it was closed before it began")),
         1 => Ok(0),
-        _ => Err(BuildError::rejected("the recording has several streams", format!("set `stream` to one of {}", names.join(", ")))),
+        _ => Err(BuildError::rejected(
+            "the recording has several streams",
+            format!("set `stream` to one of {}", names.join(", ")),
+        )),
     }
 }
 
 /// First index and index after the last one.
 fn extent(recording: &Recording, stream: usize) -> (u64, u64) {
-    let account = recording.ledger().streams.get(stream);
+    let name = &recording.streams()[stream].name;
+    let account = recording.ledger().streams.iter().find(|account| account.stream == *name);
     account.map_or((0, 0), |account| (account.first_index.unwrap_or(0), account.next_index))
 }
 
@@ -333,3 +354,6 @@ fn gaps(recording: &Recording, stream: usize, first: u64, rate: Rate) -> Result<
     let gaps = recording.gaps()?.into_iter().filter(|gap| gap.stream == *name);
     Ok(gaps.map(|gap| (gap.first_index.saturating_sub(first) as f64 / rate.hz(), gap.n as f64 / rate.hz())).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,51 +9,26 @@ use wavedeck_api::{
     signal::{ChannelSpec, Rate, SignalKind, StreamSpec},
 };
 use wavedeck_recording::{
-    CsvOptions, Event, Gap, GapReason, Recording, RecordingOptions, RecordingWriter, StreamInfo,
-    export_csv_file,
+    CsvOptions, Event, Gap, GapReason, Recording, RecordingOptions, RecordingWriter, StreamInfo, export_csv_file,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments: Vec<String> = env::args().skip(1).collect();
-    let plain = arguments
-        .iter()
-        .position(|argument| argument == "--plain")
-        .map(|at| arguments.remove(at))
-        .is_some();
+    let plain = arguments.iter().position(|argument| argument == "--plain").map(|at| arguments.remove(at)).is_some();
     let number = |n: usize, default: u64| arguments.get(n).map_or(Ok(default), |text| text.parse());
     let dir = PathBuf::from(arguments.first().ok_or("name a directory")?);
     let (seconds, channels, rate_hz) = (number(1, 20)?, number(2, 8)? as usize, number(3, 250)?);
     let rate = Rate::new(rate_hz, 1).ok_or("a rate is positive")?;
-    let frames = u32::try_from(if rate_hz < 500 {
-        rate_hz / 10
-    } else {
-        rate_hz / 100
-    })?
-    .max(1);
+    let frames = u32::try_from(if rate_hz < 500 { rate_hz / 25 } else { rate_hz / 50 })?.max(1);
 
-    let counts =
-        (1..=channels).map(|n| ChannelSpec::counts(format!("CH{n}"), "uV", 0.022_351_741_790_771_484));
+    let counts = (1..=channels).map(|n| ChannelSpec::counts(format!("CH{n}"), "uV", 0.022_351_741_790_771_484));
     let stream = |name: &str, kind, channels| {
-        let spec = StreamSpec {
-            kind,
-            channels,
-            rate,
-            max_batch: frames,
-            spectrum: None,
-        };
-        StreamInfo {
-            name: name.into(),
-            spec,
-            device: "a made-up board".into(),
-        }
+        let spec = StreamSpec { kind, channels, rate, max_batch: frames, spectrum: None };
+        StreamInfo { name: name.into(), spec, device: "a made-up board".into() }
     };
     let streams = vec![
         stream("eeg", SignalKind::Counts, counts.collect()),
-        stream(
-            "filtered",
-            SignalKind::Physical,
-            [ChannelSpec::physical("CH1", "uV")].into(),
-        ),
+        stream("filtered", SignalKind::Physical, [ChannelSpec::physical("CH1", "uV")].into()),
     ];
     let options = RecordingOptions {
         dir: dir.clone(),
@@ -78,22 +53,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let timestamp_ns = anchor.monotonic_ns + rate.nanoseconds_at(next);
         if batch == gap_at {
             for stream in 0..2 {
-                writer.gap(
-                    stream,
-                    &Gap {
-                        first_index: next,
-                        n: 123,
-                        reason: GapReason::Device,
-                    },
-                    timestamp_ns,
-                )?;
+                writer.gap(stream, &Gap { first_index: next, n: 123, reason: GapReason::Device }, timestamp_ns)?;
             }
-            let event = Event {
-                label: "cable out".into(),
-                stream: Some(0),
-                index: Some(next),
-                ..Event::default()
-            };
+            let event = Event { label: "cable out".into(), stream: Some(0), index: Some(next), ..Event::default() };
             writer.event(&event, timestamp_ns)?;
             next += 123;
         }
@@ -113,28 +75,20 @@ fn main() -> Result<(), Box<dyn Error>> {
             ..PacketHeader::default()
         };
         writer.batch_counts(0, &header, &samples, timestamp_ns)?;
-        writer.batch_values(
-            1,
-            &PacketHeader {
-                channels: 1,
-                ..header
-            },
-            &filtered,
-            timestamp_ns,
-        )?;
+        writer.batch_values(1, &PacketHeader { channels: 1, ..header }, &filtered, timestamp_ns)?;
         writer.tick(timestamp_ns)?;
         next += u64::from(frames);
     }
     let fed_s = begin.elapsed().as_secs_f64();
     let finished = writer.finish()?;
 
-    let raw =
-        finished.ledger.streams[0].recorded * channels as u64 * 4 + finished.ledger.streams[1].recorded * 4;
+    let raw = finished.ledger.streams[0].recorded * channels as u64 * 4 + finished.ledger.streams[1].recorded * 4;
     println!("{}", finished.path.display());
     println!(
-        "{raw} bytes of samples in a file of {}: ratio {:.2}",
+        "{raw} bytes of samples in a file of {}: ratio {:.2}, {:.0} bytes per second",
         finished.bytes,
-        raw as f64 / finished.bytes as f64
+        raw as f64 / finished.bytes as f64,
+        finished.bytes as f64 / seconds.max(1) as f64
     );
     println!(
         "encoded in {fed_s:.3} s, {:.1} MB/s; disk took {} us at worst",
@@ -147,30 +101,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let opened_s = begin.elapsed().as_secs_f64();
     let middle = recording.batches(0, next / 2)?.next().ok_or("samples")??;
     let sought_s = begin.elapsed().as_secs_f64() - opened_s;
-    println!(
-        "opened in {:.2} ms, sample {} found in {:.2} ms",
-        opened_s * 1e3,
-        middle.first_index,
-        sought_s * 1e3
-    );
+    println!("opened in {:.2} ms, sample {} found in {:.2} ms", opened_s * 1e3, middle.first_index, sought_s * 1e3);
     for stream in ["eeg", "filtered"] {
-        let options = CsvOptions {
-            stream: Some(stream.into()),
-            counts: stream == "eeg",
-            ..CsvOptions::default()
-        };
-        let path = dir.join(format!(
-            "{}-{stream}.csv",
-            finished.path.file_stem().unwrap_or_default().to_string_lossy()
-        ));
+        let options = CsvOptions { stream: Some(stream.into()), counts: stream == "eeg", ..CsvOptions::default() };
+        let path =
+            dir.join(format!("{}-{stream}.csv", finished.path.file_stem().unwrap_or_default().to_string_lossy()));
         let begin = Instant::now();
         let summary = export_csv_file(&recording, &options, &path, false)?;
-        println!(
-            "{}: {} rows in {:.3} s",
-            path.display(),
-            summary.rows,
-            begin.elapsed().as_secs_f64()
-        );
+        println!("{}: {} rows in {:.3} s", path.display(), summary.rows, begin.elapsed().as_secs_f64());
     }
     Ok(())
 }
@@ -183,18 +121,12 @@ struct Walk {
 
 impl Walk {
     fn new(channels: usize) -> Self {
-        Self {
-            levels: vec![0; channels],
-            state: 1,
-        }
+        Self { levels: vec![0; channels], state: 1 }
     }
 
     fn step(&mut self, samples: &mut Vec<i32>) {
         for level in &mut self.levels {
-            self.state = self
-                .state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let random = (self.state >> 33) as i32;
             *level = (*level + random % 61 - 30).clamp(-8_000_000, 8_000_000);
             samples.push(match random % 10_007 {

@@ -64,13 +64,7 @@ pub struct Batches {
 }
 
 impl Batches {
-    pub(crate) fn new(
-        recording: Recording,
-        stream: usize,
-        first_chunk: usize,
-        from_index: u64,
-        from_ns: u64,
-    ) -> Self {
+    pub(crate) fn new(recording: Recording, stream: usize, first_chunk: usize, from_index: u64, from_ns: u64) -> Self {
         Self {
             recording,
             stream,
@@ -83,15 +77,7 @@ impl Batches {
     }
 
     fn load_chunk(&mut self, number: usize) -> Result<(), ReadError> {
-        let Self {
-            recording,
-            stream,
-            ready,
-            buffer,
-            from_index,
-            from_ns,
-            ..
-        } = self;
+        let Self { recording, stream, ready, buffer, from_index, from_ns, .. } = self;
         let head = recording.chunks()[number].head;
         let channel = recording.data_channel(*stream);
         let spec = &recording.streams()[*stream].spec;
@@ -144,11 +130,7 @@ fn decode(view: &BatchView<'_>, spec: &StreamSpec) -> Result<DecodedBatch, &'sta
     let total = frames.checked_mul(channels).ok_or(wrong_length)?;
     let words = |bytes: &[u8]| -> Result<Vec<[u8; 4]>, &'static str> {
         let (words, rest) = bytes.as_chunks();
-        if words.len() == total && rest.is_empty() {
-            Ok(words.to_vec())
-        } else {
-            Err(wrong_length)
-        }
+        if words.len() == total && rest.is_empty() { Ok(words.to_vec()) } else { Err(wrong_length) }
     };
     let samples = match (spec.kind, view.codec) {
         (SignalKind::Counts, proto::CODEC_PLAIN) => {
@@ -182,8 +164,5 @@ fn packet_flags(stored: u32) -> Flags {
         (proto::RESUMED, Flags::RESUMED),
         (proto::SEEKED, Flags::SEEKED),
     ];
-    pairs
-        .iter()
-        .filter(|(bit, _)| stored & bit != 0)
-        .fold(Flags::NONE, |set, (_, flag)| set.with(*flag))
+    pairs.iter().filter(|(bit, _)| stored & bit != 0).fold(Flags::NONE, |set, (_, flag)| set.with(*flag))
 }

@@ -48,60 +48,29 @@ impl RecordHead {
 impl Source {
     /// The head of the record at `offset`; `None` if the file ends before the record does.
     pub(crate) fn head(&self, offset: u64) -> Result<Option<RecordHead>, ReadError> {
-        if self
-            .length
-            .checked_sub(offset)
-            .is_none_or(|rest| rest < HEAD_BYTES)
-        {
+        if self.length.checked_sub(offset).is_none_or(|rest| rest < HEAD_BYTES) {
             return Ok(None);
         }
         let mut head = [0; HEAD_BYTES as usize];
-        self.file
-            .read_exact_at(&mut head, offset)
-            .map_err(|source| self.io_error(source))?;
+        self.file.read_exact_at(&mut head, offset).map_err(|source| self.io_error(source))?;
         let [opcode, length @ ..] = head;
-        let end = u64::from_le_bytes(length)
-            .checked_add(HEAD_BYTES)
-            .and_then(|length| offset.checked_add(length));
+        let end = u64::from_le_bytes(length).checked_add(HEAD_BYTES).and_then(|length| offset.checked_add(length));
         let head = end.filter(|end| *end <= self.length);
-        Ok(head.map(|end| RecordHead {
-            opcode,
-            offset,
-            length: end - offset,
-        }))
+        Ok(head.map(|end| RecordHead { opcode, offset, length: end - offset }))
     }
 
     /// Reads a whole record, head included, into `buffer`.
-    pub(crate) fn read_record(
-        &self,
-        head: &RecordHead,
-        limit: u64,
-        buffer: &mut Vec<u8>,
-    ) -> Result<(), ReadError> {
-        if head.length > limit
-            || head
-                .offset
-                .checked_add(head.length)
-                .is_none_or(|end| end > self.length)
-        {
-            return Err(damaged(
-                head.offset,
-                format!("a record has {} bytes", head.length),
-            ));
+    pub(crate) fn read_record(&self, head: &RecordHead, limit: u64, buffer: &mut Vec<u8>) -> Result<(), ReadError> {
+        if head.length > limit || head.offset.checked_add(head.length).is_none_or(|end| end > self.length) {
+            return Err(damaged(head.offset, format!("a record has {} bytes", head.length)));
         }
         buffer.clear();
         buffer.resize(head.length as usize, 0);
-        self.file
-            .read_exact_at(buffer, head.offset)
-            .map_err(|source| self.io_error(source))
+        self.file.read_exact_at(buffer, head.offset).map_err(|source| self.io_error(source))
     }
 
     pub(crate) fn io_error(&self, source: std::io::Error) -> ReadError {
-        ReadError::Io {
-            action: "read",
-            path: self.path.clone(),
-            source,
-        }
+        ReadError::Io { action: "read", path: self.path.clone(), source }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -181,12 +150,7 @@ pub(crate) fn damaged(offset: u64, what: String) -> ReadError {
 
 /// True if the lengths within an attachment add up; the library takes that for granted.
 fn is_attachment(body: &[u8]) -> bool {
-    let number = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .rev()
-            .fold(0u64, |sum, byte| sum << 8 | u64::from(*byte))
-    };
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
     let skip = |at: u64, width: u64| -> Option<u64> {
         let field = body.get(usize::try_from(at).ok()?..)?.get(..width as usize)?;
         at.checked_add(width)?.checked_add(number(field))
@@ -201,9 +165,7 @@ mod tests {
 
     fn attachment() -> Vec<u8> {
         let mut body = vec![0; 16];
-        body.extend([
-            1, 0, 0, 0, b'n', 1, 0, 0, 0, b't', 2, 0, 0, 0, 0, 0, 0, 0, 7, 8, 0, 0, 0, 0,
-        ]);
+        body.extend([1, 0, 0, 0, b'n', 1, 0, 0, 0, b't', 2, 0, 0, 0, 0, 0, 0, 0, 7, 8, 0, 0, 0, 0]);
         body
     }
 

@@ -9,10 +9,7 @@
 /// # Panics
 /// If `samples` is not a whole number of frames.
 pub(crate) fn encode_planar(samples: &[i32], channels: usize, out: &mut Vec<u8>) {
-    assert!(
-        channels > 0 && samples.len().is_multiple_of(channels),
-        "samples must be whole frames"
-    );
+    assert!(channels > 0 && samples.len().is_multiple_of(channels), "samples must be whole frames");
     let total = samples.len();
     if total == 0 {
         return;
@@ -24,11 +21,8 @@ pub(crate) fn encode_planar(samples: &[i32], channels: usize, out: &mut Vec<u8>)
     let ((b0, b1), (b2, b3)) = (low.split_at_mut(total), high.split_at_mut(total));
     for channel in 0..channels {
         let plane = channel * frames..(channel + 1) * frames;
-        let targets = b0[plane.clone()]
-            .iter_mut()
-            .zip(&mut b1[plane.clone()])
-            .zip(&mut b2[plane.clone()])
-            .zip(&mut b3[plane]);
+        let targets =
+            b0[plane.clone()].iter_mut().zip(&mut b1[plane.clone()]).zip(&mut b2[plane.clone()]).zip(&mut b3[plane]);
         let mut before = 0i32;
         for (&sample, (((t0, t1), t2), t3)) in samples[channel..].iter().step_by(channels).zip(targets) {
             let bytes = zigzag(sample.wrapping_sub(before)).to_le_bytes();
@@ -52,11 +46,7 @@ pub(crate) fn decode_planar(data: &[u8], channels: usize, frames: usize) -> Opti
     let ((b0, b1), (b2, b3)) = (low.split_at(total), high.split_at(total));
     for channel in 0..channels {
         let plane = channel * frames..(channel + 1) * frames;
-        let sources = b0[plane.clone()]
-            .iter()
-            .zip(&b1[plane.clone()])
-            .zip(&b2[plane.clone()])
-            .zip(&b3[plane]);
+        let sources = b0[plane.clone()].iter().zip(&b1[plane.clone()]).zip(&b2[plane.clone()]).zip(&b3[plane]);
         let mut before = 0i32;
         for (sample, (((b0, b1), b2), b3)) in samples[channel..].iter_mut().step_by(channels).zip(sources) {
             before = before.wrapping_add(unzigzag(u32::from_le_bytes([*b0, *b1, *b2, *b3])));

@@ -44,10 +44,7 @@ pub struct CommitStatus {
 // Relaxed but for `failed`: every figure stands for itself, and no data is read on the strength of one.
 impl CommitStatus {
     pub(crate) fn new(streams: usize) -> Self {
-        Self {
-            saved_samples: (0..streams).map(|_| AtomicU64::new(0)).collect(),
-            ..Self::default()
-        }
+        Self { saved_samples: (0..streams).map(|_| AtomicU64::new(0)).collect(), ..Self::default() }
     }
 
     /// Bytes of finished chunks.
@@ -65,16 +62,14 @@ impl CommitStatus {
         self.saved_bytes.load(Relaxed)
     }
 
-    /// Bytes that wait for the disk, the open chunk included.
+    /// Bytes that wait for the disk, those of the open chunk and of packets not yet in it included.
     pub fn pending_bytes(&self) -> u64 {
         self.pending_bytes.load(Relaxed)
     }
 
     /// Frames of a stream that the disk has confirmed; 0 for a stream that does not exist.
     pub fn saved_samples(&self, stream: usize) -> u64 {
-        self.saved_samples
-            .get(stream)
-            .map_or(0, |samples| samples.load(Relaxed))
+        self.saved_samples.get(stream).map_or(0, |samples| samples.load(Relaxed))
     }
 
     /// Monotonic time of the newest sample that the disk has confirmed; 0 before any.
@@ -114,10 +109,7 @@ impl CommitStatus {
     }
 
     fn fail(&self, reason: String) {
-        self.reason
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(reason);
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
         self.failed.store(true, Release);
     }
 }
@@ -206,15 +198,9 @@ impl Committer {
             is_dirty: false,
             is_urgent: false,
         };
-        let thread = thread::Builder::new()
-            .name(format!("commit-{name}"))
-            .spawn(move || worker.run(&inbox, &give_back))?;
-        Ok(Self {
-            outbox: Some(outbox),
-            recycled,
-            thread: Some(thread),
-            status,
-        })
+        let thread =
+            thread::Builder::new().name(format!("commit-{name}")).spawn(move || worker.run(&inbox, &give_back))?;
+        Ok(Self { outbox: Some(outbox), recycled, thread: Some(thread), status })
     }
 
     /// True if a piece sent now is taken without waiting.
@@ -227,14 +213,10 @@ impl Committer {
         let bytes = commit.bytes.len() as u64;
         self.status.accepted_bytes.fetch_add(bytes, Relaxed);
         self.status.pending_bytes.fetch_add(bytes, Relaxed);
-        let is_sent = self
-            .outbox
-            .as_ref()
-            .is_some_and(|outbox| outbox.send(commit).is_ok());
+        let is_sent = self.outbox.as_ref().is_some_and(|outbox| outbox.send(commit).is_ok());
         if !is_sent {
             self.status.pending_bytes.fetch_sub(bytes, Relaxed);
-            self.status
-                .fail("the thread that writes the file has ended".into());
+            self.status.fail("the thread that writes the file has ended".into());
         }
     }
 
@@ -295,11 +277,7 @@ impl Worker {
     }
 
     fn sync_due(&self) -> Option<Instant> {
-        let interval = if self.is_urgent {
-            URGENT_INTERVAL.min(self.sync_interval)
-        } else {
-            self.sync_interval
-        };
+        let interval = if self.is_urgent { URGENT_INTERVAL.min(self.sync_interval) } else { self.sync_interval };
         self.is_dirty.then(|| self.last_sync + interval)
     }
 
@@ -341,9 +319,7 @@ impl Worker {
         for (saved, ledger) in self.status.saved_samples.iter().zip(&self.state.totals.ledgers) {
             saved.store(ledger.recorded, Relaxed);
         }
-        self.status
-            .saved_until_ns
-            .store(self.state.totals.until_ns, Relaxed);
+        self.status.saved_until_ns.store(self.state.totals.until_ns, Relaxed);
         self.status.syncs.fetch_add(1, Relaxed);
     }
 

@@ -31,10 +31,7 @@ impl SharedBytes {
 
 impl Write for SharedBytes {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend_from_slice(bytes);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -74,12 +71,7 @@ impl Container {
             .compression_threads(0)
             .create(NoSeek::new(bytes.clone()))
             .map_err(WriteError::Encode)?;
-        Ok(Self {
-            writer,
-            bytes,
-            messages: Vec::new(),
-            open_bytes: 0,
-        })
+        Ok(Self { writer, bytes, messages: Vec::new(), open_bytes: 0 })
     }
 
     /// Adds a channel and returns its number.
@@ -93,14 +85,8 @@ impl Container {
             Schema::Json(name, text) => (name, "jsonschema", text.as_bytes(), "json"),
             Schema::Protobuf(name, set) => (name, "protobuf", set, "protobuf"),
         };
-        let schema = self
-            .writer
-            .add_schema(name, schema_encoding, data)
-            .map_err(WriteError::Encode)?;
-        let channel = self
-            .writer
-            .add_channel(schema, topic, encoding, metadata)
-            .map_err(WriteError::Encode)?;
+        let schema = self.writer.add_schema(name, schema_encoding, data).map_err(WriteError::Encode)?;
+        let channel = self.writer.add_channel(schema, topic, encoding, metadata).map_err(WriteError::Encode)?;
         if self.messages.len() <= usize::from(channel) {
             self.messages.resize(usize::from(channel) + 1, 0);
         }
@@ -108,13 +94,7 @@ impl Container {
     }
 
     /// Adds an attachment; closes the open chunk.
-    pub(crate) fn attach(
-        &mut self,
-        name: &str,
-        kind: &str,
-        text: &str,
-        unix_ns: u64,
-    ) -> Result<(), WriteError> {
+    pub(crate) fn attach(&mut self, name: &str, kind: &str, text: &str, unix_ns: u64) -> Result<(), WriteError> {
         let attachment = Attachment {
             log_time: unix_ns,
             create_time: unix_ns,
@@ -127,37 +107,17 @@ impl Container {
 
     /// Adds a metadata record; closes the open chunk.
     pub(crate) fn add_metadata(&mut self, name: &str, entries: &[(&str, &str)]) -> Result<(), WriteError> {
-        let metadata = entries
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
-        self.writer
-            .write_metadata(&Metadata {
-                name: name.to_owned(),
-                metadata,
-            })
-            .map_err(WriteError::Encode)
+        let metadata = entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        self.writer.write_metadata(&Metadata { name: name.to_owned(), metadata }).map_err(WriteError::Encode)
     }
 
     /// Adds a message to the open chunk.
-    pub(crate) fn add_message(
-        &mut self,
-        channel: u16,
-        unix_ns: u64,
-        payload: &[u8],
-    ) -> Result<(), WriteError> {
+    pub(crate) fn add_message(&mut self, channel: u16, unix_ns: u64, payload: &[u8]) -> Result<(), WriteError> {
         let count = &mut self.messages[usize::from(channel)];
         // The format counts in 32 bits, and wraps.
         let sequence = *count as u32;
-        let header = MessageHeader {
-            channel_id: channel,
-            sequence,
-            log_time: unix_ns,
-            publish_time: unix_ns,
-        };
-        self.writer
-            .write_to_known_channel(&header, payload)
-            .map_err(WriteError::Encode)?;
+        let header = MessageHeader { channel_id: channel, sequence, log_time: unix_ns, publish_time: unix_ns };
+        self.writer.write_to_known_channel(&header, payload).map_err(WriteError::Encode)?;
         *count += 1;
         self.open_bytes += payload.len() + MESSAGE_OVERHEAD;
         Ok(())

@@ -53,33 +53,21 @@ pub struct CsvSummary {
 /// # Errors
 /// If stream, channels or range are not in the recording, or `out` refuses. Damaged chunks are no error: they
 /// are counted.
-pub fn export_csv(
-    recording: &Recording,
-    options: &CsvOptions,
-    out: &mut dyn Write,
-) -> Result<CsvSummary, ExportError> {
+pub fn export_csv(recording: &Recording, options: &CsvOptions, out: &mut dyn Write) -> Result<CsvSummary, ExportError> {
     let stream = choose_stream(recording, options)?;
     let spec = &recording.streams()[stream].spec;
     let channels = choose_channels(options, &spec.channels)?;
     if options.counts && spec.kind != SignalKind::Counts {
-        return Err(ExportError::NoCounts {
-            stream: recording.streams()[stream].name.clone(),
-        });
+        return Err(ExportError::NoCounts { stream: recording.streams()[stream].name.clone() });
     }
-    let (from_s, to_s) = (
-        options.from_s.unwrap_or(0.0),
-        options.to_s.unwrap_or(f64::INFINITY),
-    );
+    let (from_s, to_s) = (options.from_s.unwrap_or(0.0), options.to_s.unwrap_or(f64::INFINITY));
     if from_s.is_nan() || to_s.is_nan() || to_s <= from_s {
         return Err(ExportError::Range { from_s, to_s });
     }
     let mut table = Table {
         out: csv::Writer::from_writer(out),
         rate: spec.rate,
-        columns: channels
-            .iter()
-            .map(|number| (*number, spec.channels[*number].clone()))
-            .collect(),
+        columns: channels.iter().map(|number| (*number, spec.channels[*number].clone())).collect(),
         width: spec.channels.len(),
         counts: options.counts,
         waiting: None,
@@ -96,10 +84,7 @@ pub fn export_csv(
         };
         table.write_rows(recording, stream, &range)?;
     }
-    table.out.flush().map_err(|source| ExportError::Io {
-        output: "the table".into(),
-        source,
-    })?;
+    table.out.flush().map_err(|source| ExportError::Io { output: "the table".into(), source })?;
     Ok(table.summary)
 }
 
@@ -113,26 +98,17 @@ pub fn export_csv_file(
     path: &Path,
     overwrite: bool,
 ) -> Result<CsvSummary, ExportError> {
-    let exists = || ExportError::Exists {
-        path: path.to_owned(),
-    };
+    let exists = || ExportError::Exists { path: path.to_owned() };
     if !overwrite && fs::symlink_metadata(path).is_ok() {
         return Err(exists());
     }
-    let io_error = |source| ExportError::Io {
-        output: path.display().to_string(),
-        source,
-    };
+    let io_error = |source| ExportError::Io { output: path.display().to_string(), source };
     let (temporary, file) = Temporary::beside(path).map_err(io_error)?;
     let mut out = BufWriter::with_capacity(1 << 18, file);
     let summary = export_csv(recording, options, &mut out)?;
     let file = out.into_inner().map_err(|error| io_error(error.into_error()))?;
     file.sync_all().map_err(io_error)?;
-    let renamed = if overwrite {
-        fs::rename(&temporary.0, path)
-    } else {
-        naming::rename_to_free(&temporary.0, path)
-    };
+    let renamed = if overwrite { fs::rename(&temporary.0, path) } else { naming::rename_to_free(&temporary.0, path) };
     match renamed {
         Ok(()) => Ok(summary),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(exists()),
@@ -145,10 +121,7 @@ struct Temporary(PathBuf);
 
 impl Temporary {
     fn beside(path: &Path) -> io::Result<(Self, File)> {
-        let name = path
-            .file_name()
-            .ok_or(io::ErrorKind::InvalidFilename)?
-            .to_string_lossy();
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_string_lossy();
         for n in 0..1000 {
             let temporary = path.with_file_name(format!(".{name}.{n}.tmp"));
             match File::create_new(&temporary) {
@@ -194,11 +167,7 @@ impl Table<'_> {
         let mut header = vec!["sample".to_owned(), "time_s".to_owned()];
         header.extend(self.columns.iter().map(|(_, channel)| {
             let unit = if self.counts { "counts" } else { &channel.unit };
-            if unit.is_empty() {
-                channel.name.clone()
-            } else {
-                format!("{} [{unit}]", channel.name)
-            }
+            if unit.is_empty() { channel.name.clone() } else { format!("{} [{unit}]", channel.name) }
         }));
         header.push("marker".to_owned());
         Ok(self.out.write_record(header)?)
@@ -228,17 +197,8 @@ impl Table<'_> {
         self.write_waiting()
     }
 
-    fn write_batch(
-        &mut self,
-        batch: &DecodedBatch,
-        range: &Range,
-        marks: &mut Marks,
-    ) -> Result<(), ExportError> {
-        if let Some(missing) = self
-            .next_index
-            .and_then(|next| batch.first_index.checked_sub(next))
-            .filter(|n| *n > 0)
-        {
+    fn write_batch(&mut self, batch: &DecodedBatch, range: &Range, marks: &mut Marks) -> Result<(), ExportError> {
+        if let Some(missing) = self.next_index.and_then(|next| batch.first_index.checked_sub(next)).filter(|n| *n > 0) {
             self.summary.gaps += 1;
             self.summary.missing += missing;
         }
@@ -256,10 +216,9 @@ impl Table<'_> {
                 let place = frame * self.width + number;
                 row.push(match &batch.samples {
                     Samples::Counts(counts) if self.counts => counts[place].to_string(),
-                    Samples::Counts(counts) => number_text(format!(
-                        "{:?}",
-                        f64::from(counts[place]) * channel.scale + channel.offset
-                    )),
+                    Samples::Counts(counts) => {
+                        number_text(format!("{:?}", f64::from(counts[place]) * channel.scale + channel.offset))
+                    }
                     Samples::Values(values) => number_text(format!("{:?}", values[place])),
                 });
             }
@@ -318,12 +277,7 @@ impl Marks {
             by_time.retain(|(time_ns, _)| *time_ns >= from_ns);
         }
         let is_cut = range.to != u64::MAX;
-        Ok(Self {
-            by_index: by_index.into(),
-            by_time: by_time.into(),
-            is_cut,
-            range_to: range.to,
-        })
+        Ok(Self { by_index: by_index.into(), by_time: by_time.into(), is_cut, range_to: range.to })
     }
 
     /// Takes the labels that belong to a row or, their own sample being missing, before it.
@@ -338,19 +292,9 @@ impl Marks {
 
     /// Takes the labels beyond the last row that still belong to the range.
     fn rest(self) -> Vec<String> {
-        let Self {
-            by_index,
-            by_time,
-            is_cut,
-            range_to,
-        } = self;
+        let Self { by_index, by_time, is_cut, range_to } = self;
         let by_time = by_time.into_iter().filter(|_| !is_cut).map(|(_, label)| label);
-        by_index
-            .into_iter()
-            .filter(|(index, _)| *index < range_to)
-            .map(|(_, label)| label)
-            .chain(by_time)
-            .collect()
+        by_index.into_iter().filter(|(index, _)| *index < range_to).map(|(_, label)| label).chain(by_time).collect()
     }
 }
 
@@ -358,9 +302,7 @@ fn choose_stream(recording: &Recording, options: &CsvOptions) -> Result<usize, E
     match &options.stream {
         Some(name) => Ok(recording.stream(name)?),
         None if recording.streams().len() == 1 => Ok(0),
-        None => Err(ExportError::WhichStream {
-            available: recording.stream_names(),
-        }),
+        None => Err(ExportError::WhichStream { available: recording.stream_names() }),
     }
 }
 
@@ -368,10 +310,7 @@ fn choose_channels(options: &CsvOptions, channels: &[ChannelSpec]) -> Result<Vec
     let count = channels.len();
     let wanted = options.channels.clone().unwrap_or_else(|| (0..count).collect());
     match wanted.iter().find(|channel| **channel >= count) {
-        Some(channel) => Err(ExportError::NoSuchChannel {
-            channel: *channel,
-            count,
-        }),
+        Some(channel) => Err(ExportError::NoSuchChannel { channel: *channel, count }),
         None => Ok(wanted),
     }
 }

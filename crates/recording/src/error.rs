@@ -1,5 +1,17 @@
 //! What can go wrong with a recording, each with a cure.
-use std::{io, path::PathBuf};
+use std::{error::Error, io, path::PathBuf};
+
+/// The error and its causes, in one line.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
 
 /// Why a recording could not take what it was given.
 #[derive(Debug, thiserror::Error)]
@@ -201,21 +213,13 @@ impl ReadError {
     /// What a person can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Missing { .. } => {
-                Some("check the path; recordings end in .mcap, unclosed ones in .mcap.part")
-            }
+            Self::Missing { .. } => Some("check the path; recordings end in .mcap, unclosed ones in .mcap.part"),
             Self::Directory { .. } => Some("name one of the .mcap files in it"),
-            Self::Empty { .. } | Self::NothingWhole { .. } => {
-                Some("nothing was recorded; the file can be deleted")
-            }
+            Self::Empty { .. } | Self::NothingWhole { .. } => Some("nothing was recorded; the file can be deleted"),
             Self::NotMcap { .. } => Some("give a file that ends in .mcap or .mcap.part"),
-            Self::Foreign { .. } => {
-                Some("open it with the program that wrote it, or with Foxglove or PlotJuggler")
-            }
+            Self::Foreign { .. } => Some("open it with the program that wrote it, or with Foxglove or PlotJuggler"),
             Self::Newer { .. } => Some("install the current version of Wavedeck"),
-            Self::Damaged { .. } => {
-                Some("all other chunks are still readable; copy the file from its backup")
-            }
+            Self::Damaged { .. } => Some("all other chunks are still readable; copy the file from its backup"),
             Self::BadStream { .. } => Some("copy the file from its backup"),
             Self::NoSuchStream { .. } => Some("name one of the streams listed"),
             Self::Io { .. } => None,

@@ -24,14 +24,8 @@ pub enum GapReason {
 
 impl GapReason {
     /// All reasons.
-    pub const ALL: [Self; 6] = [
-        Self::Device,
-        Self::Overrun,
-        Self::Paused,
-        Self::PipelinePaused,
-        Self::Reconnect,
-        Self::Seek,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Device, Self::Overrun, Self::Paused, Self::PipelinePaused, Self::Reconnect, Self::Seek];
 
     /// True if samples went missing that somebody wanted; false if a person asked for the gap.
     pub const fn is_loss(self) -> bool {
@@ -95,27 +89,16 @@ impl GapTracker {
 
     /// A tracker of a stream that must begin at `first_sample`, with the packet numbered `seq`.
     pub fn starting_at(seq: u64, first_sample: u64) -> Self {
-        Self {
-            next: Some(Expected {
-                seq,
-                sample: first_sample,
-            }),
-        }
+        Self { next: Some(Expected { seq, sample: first_sample }) }
     }
 
     /// The gap between the last packet and this one, or `None` if this one follows directly.
     ///
     /// A packet that lies before the end of the last one makes no gap.
     pub fn observe(&mut self, header: &PacketHeader) -> Option<Gap> {
-        let following = Expected {
-            seq: header.seq.wrapping_add(1),
-            sample: header.end_sample(),
-        };
+        let following = Expected { seq: header.seq.wrapping_add(1), sample: header.end_sample() };
         let expected = self.next.replace(following)?;
-        let n = header
-            .first_sample
-            .checked_sub(expected.sample)
-            .filter(|n| *n > 0)?;
+        let n = header.first_sample.checked_sub(expected.sample).filter(|n| *n > 0)?;
         let reason = if header.flags.has(Flags::SEEKED) {
             GapReason::Seek
         } else if header.flags.has(Flags::RECONNECTED) {
@@ -127,11 +110,7 @@ impl GapTracker {
         } else {
             GapReason::Overrun
         };
-        Some(Gap {
-            first_index: expected.sample,
-            n,
-            reason,
-        })
+        Some(Gap { first_index: expected.sample, n, reason })
     }
 
     /// Index that the next packet has if nothing goes missing; `None` before the first packet.
@@ -145,13 +124,7 @@ mod tests {
     use super::*;
 
     fn header(seq: u64, first_sample: u64, flags: Flags) -> PacketHeader {
-        PacketHeader {
-            seq,
-            first_sample,
-            batch_size: 10,
-            flags,
-            ..PacketHeader::default()
-        }
+        PacketHeader { seq, first_sample, batch_size: 10, flags, ..PacketHeader::default() }
     }
 
     #[test]
@@ -177,14 +150,7 @@ mod tests {
             let mut tracker = GapTracker::new();
             tracker.observe(&header(0, 0, Flags::NONE));
 
-            assert_eq!(
-                tracker.observe(&second),
-                Some(Gap {
-                    first_index: 10,
-                    n: 5,
-                    reason
-                })
-            );
+            assert_eq!(tracker.observe(&second), Some(Gap { first_index: 10, n: 5, reason }));
         }
     }
 
@@ -199,9 +165,7 @@ mod tests {
     fn a_stream_that_begins_late_has_a_gap_at_its_start() {
         let mut tracker = GapTracker::starting_at(0, 0);
 
-        let gap = tracker
-            .observe(&header(0, 3, Flags::NONE))
-            .expect("three samples are missing");
+        let gap = tracker.observe(&header(0, 3, Flags::NONE)).expect("three samples are missing");
 
         assert_eq!((gap.first_index, gap.n), (0, 3));
     }

@@ -75,8 +75,7 @@ impl Index {
             return Ok(None);
         };
         let mut file = &source.file;
-        file.seek(SeekFrom::Start(summary_start - DATA_END_BYTES))
-            .map_err(|error| source.io_error(error))?;
+        file.seek(SeekFrom::Start(summary_start - DATA_END_BYTES)).map_err(|error| source.io_error(error))?;
         let mut file = BufReader::with_capacity(1 << 16, file);
         let options = LinearReaderOptions::default()
             .with_skip_start_magic(true)
@@ -84,38 +83,24 @@ impl Index {
             .with_validate_summary_section_crc(true)
             .with_record_length_limit(MAX_RECORD_BYTES as usize);
         let mut reader = LinearReader::new_with_options(options);
-        let mut index = Self {
-            is_closed: true,
-            good_bytes: source.length,
-            ..Self::default()
-        };
+        let mut index = Self { is_closed: true, good_bytes: source.length, ..Self::default() };
         let mut metadata = Vec::new();
         while let Some(event) = reader.next_event() {
             let bad = |error: mcap::McapError| chunk::damaged(summary_start, error.to_string());
             match event.map_err(bad)? {
                 LinearReadEvent::ReadRequest(wanted) => {
                     let room = wanted.min(MAX_RECORD_BYTES as usize);
-                    let n = file
-                        .read(reader.insert(room))
-                        .map_err(|error| source.io_error(error))?;
+                    let n = file.read(reader.insert(room)).map_err(|error| source.io_error(error))?;
                     reader.notify_read(n);
                 }
-                LinearReadEvent::Record {
-                    opcode: op::ATTACHMENT | op::CHUNK,
-                    ..
-                } => {
+                LinearReadEvent::Record { opcode: op::ATTACHMENT | op::CHUNK, .. } => {
                     return Err(chunk::damaged(summary_start, "the summary holds data".into()));
                 }
                 LinearReadEvent::Record { opcode, data } => {
                     match mcap::read::parse_record(opcode, data).map_err(bad)? {
                         Record::Channel(channel) => drop(index.channels.insert(channel.id, channel)),
                         Record::ChunkIndex(entry) => index.chunks.push(ChunkEntry {
-                            head: place(
-                                op::CHUNK,
-                                entry.chunk_start_offset,
-                                entry.chunk_length,
-                                summary_start,
-                            )?,
+                            head: place(op::CHUNK, entry.chunk_start_offset, entry.chunk_length, summary_start)?,
                             start_ns: entry.message_start_time,
                             end_ns: entry.message_end_time,
                             channels: entry.message_index_offsets.into_keys().collect(),
@@ -139,10 +124,7 @@ impl Index {
     }
 
     fn from_scan(source: &Source) -> Result<Self, ReadError> {
-        let mut index = Self {
-            good_bytes: MAGIC.len() as u64,
-            ..Self::default()
-        };
+        let mut index = Self { good_bytes: MAGIC.len() as u64, ..Self::default() };
         let mut recount = Recount::default();
         let mut buffer = Vec::new();
         while let Some(head) = source.head(index.good_bytes)? {
@@ -179,12 +161,7 @@ impl Index {
         recount: &mut Recount,
     ) -> Result<ChunkEntry, ReadError> {
         source.read_record(head, MAX_CHUNK_BYTES, buffer)?;
-        let mut entry = ChunkEntry {
-            head: *head,
-            start_ns: u64::MAX,
-            end_ns: 0,
-            channels: Box::default(),
-        };
+        let mut entry = ChunkEntry { head: *head, start_ns: u64::MAX, end_ns: 0, channels: Box::default() };
         let mut channels = Vec::new();
         chunk::visit_chunk(buffer, head.offset, |item| {
             match item {
@@ -224,11 +201,7 @@ fn summary_start(source: &Source) -> Result<Option<u64>, ReadError> {
     let Some(footer) = source.length.checked_sub(FOOTER_BYTES + magic) else {
         return Ok(None);
     };
-    let head = RecordHead {
-        opcode: op::FOOTER,
-        offset: footer,
-        length: FOOTER_BYTES + magic,
-    };
+    let head = RecordHead { opcode: op::FOOTER, offset: footer, length: FOOTER_BYTES + magic };
     let mut buffer = Vec::new();
     source.read_record(&head, MAX_RECORD_BYTES, &mut buffer)?;
     let Some(record) = buffer.strip_suffix(MAGIC) else {
@@ -242,19 +215,8 @@ fn summary_start(source: &Source) -> Result<Option<u64>, ReadError> {
 }
 
 fn place(opcode: u8, offset: u64, length: u64, end: u64) -> Result<RecordHead, ReadError> {
-    if length < HEAD_BYTES
-        || offset
-            .checked_add(length)
-            .is_none_or(|record_end| record_end > end)
-    {
-        return Err(chunk::damaged(
-            offset,
-            "the summary points outside the file".into(),
-        ));
+    if length < HEAD_BYTES || offset.checked_add(length).is_none_or(|record_end| record_end > end) {
+        return Err(chunk::damaged(offset, "the summary points outside the file".into()));
     }
-    Ok(RecordHead {
-        opcode,
-        offset,
-        length,
-    })
+    Ok(RecordHead { opcode, offset, length })
 }

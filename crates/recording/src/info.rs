@@ -6,8 +6,7 @@ use serde_json::Value;
 use wavedeck_api::signal::SignalKind;
 
 use crate::{
-    error::ReadError, gap::GapReason, ledger::StreamLedger, reader::Recording, stamp::LocalTime,
-    stored::Codec,
+    error::ReadError, gap::GapReason, ledger::StreamLedger, reader::Recording, stamp::LocalTime, stored::Codec,
 };
 
 /// Everything about a recording but its samples.
@@ -156,24 +155,15 @@ impl RecordingInfo {
             }
             Ok(())
         };
-        let (gaps, events, edits) = (
-            recording.gaps_or(&mut note)?,
-            recording.events_or(&mut note)?,
-            recording.params_or(&mut note)?,
-        );
+        let (gaps, events, edits) =
+            (recording.gaps_or(&mut note)?, recording.events_or(&mut note)?, recording.params_or(&mut note)?);
         let gaps = gaps.into_iter().map(|gap| {
             let stream = streams.iter().find(|stream| stream.name == gap.stream);
             let time_s = stream.map_or(0.0, |stream| {
                 let first = i128::from(stream.first_index.unwrap_or(gap.first_index));
                 (i128::from(gap.first_index) - first) as f64 / stream.rate_hz
             });
-            GapReport {
-                stream: gap.stream,
-                first_index: gap.first_index,
-                n: gap.n,
-                reason: gap.reason,
-                time_s,
-            }
+            GapReport { stream: gap.stream, first_index: gap.first_index, n: gap.n, reason: gap.reason, time_s }
         });
         let gaps = gaps.collect();
         let markers = events.into_iter().map(|event| MarkerReport {
@@ -223,10 +213,7 @@ impl RecordingInfo {
 fn report_stream(recording: &Recording, number: usize) -> Result<StreamReport, ReadError> {
     let stream = &recording.streams()[number];
     let ledgers = &recording.ledger().streams;
-    let ledger = ledgers
-        .iter()
-        .find(|ledger| ledger.stream == stream.name)
-        .cloned();
+    let ledger = ledgers.iter().find(|ledger| ledger.stream == stream.name).cloned();
     let ledger = ledger.unwrap_or_else(|| StreamLedger::new(&stream.name));
     let first = recording.batches(number, 0)?.find_map(Result::ok);
     let first_index = first.map(|batch| batch.first_index);
@@ -238,11 +225,7 @@ fn report_stream(recording: &Recording, number: usize) -> Result<StreamReport, R
         device: stream.device.clone(),
         rate: spec.rate.to_string(),
         rate_hz: spec.rate.hz(),
-        channels: spec
-            .channels
-            .iter()
-            .map(|channel| format!("{} [{}]", channel.name, channel.unit))
-            .collect(),
+        channels: spec.channels.iter().map(|channel| format!("{} [{}]", channel.name, channel.unit)).collect(),
         codec: stream.codec,
         first_index,
         last_index: first_index.and(ledger.next_index.checked_sub(1)),
@@ -274,27 +257,13 @@ impl fmt::Display for RecordingInfo {
         line("written by", &format_args!("wavedeck {}", self.app_version))?;
         line("state", &State(self))?;
         for stream in &self.streams {
-            writeln!(
-                f,
-                "\nstream `{}`: {} at {} Hz",
-                stream.name, stream.kind, stream.rate
-            )?;
+            writeln!(f, "\nstream `{}`: {} at {} Hz", stream.name, stream.kind, stream.rate)?;
             writeln!(f, "  device    {}", stream.device)?;
-            writeln!(
-                f,
-                "  channels  {}: {}",
-                stream.channels.len(),
-                stream.channels.join(", ")
-            )?;
+            writeln!(f, "  channels  {}: {}", stream.channels.len(), stream.channels.join(", "))?;
             if let (Some(first), Some(last)) = (stream.first_index, stream.last_index) {
                 writeln!(f, "  samples   {first} to {last}, {:.3} s", stream.duration_s)?;
             }
-            let StreamReport {
-                recorded,
-                lost,
-                paused,
-                ..
-            } = stream;
+            let StreamReport { recorded, lost, paused, .. } = stream;
             writeln!(f, "  account   {recorded} recorded, {lost} lost, {paused} paused")?;
             if !stream.balanced {
                 writeln!(f, "            the account does not add up")?;
@@ -302,17 +271,8 @@ impl fmt::Display for RecordingInfo {
         }
         heading(f, "gaps", self.gaps.len())?;
         for gap in &self.gaps {
-            let GapReport {
-                stream,
-                first_index,
-                n,
-                reason,
-                time_s,
-            } = gap;
-            writeln!(
-                f,
-                "  {time_s:>12.3} s  {stream}: {n} samples from {first_index}, {reason}"
-            )?;
+            let GapReport { stream, first_index, n, reason, time_s } = gap;
+            writeln!(f, "  {time_s:>12.3} s  {stream}: {n} samples from {first_index}, {reason}")?;
         }
         heading(f, "markers", self.markers.len())?;
         for marker in &self.markers {
@@ -324,14 +284,7 @@ impl fmt::Display for RecordingInfo {
         }
         heading(f, "changes", self.edits.len())?;
         for edit in &self.edits {
-            let EditReport {
-                path,
-                old,
-                new,
-                outcome,
-                time_s,
-                ..
-            } = edit;
+            let EditReport { path, old, new, outcome, time_s, .. } = edit;
             writeln!(f, "  {time_s:>12.3} s  {path}: {old} to {new}, {outcome}")?;
         }
         Ok(())
@@ -339,11 +292,7 @@ impl fmt::Display for RecordingInfo {
 }
 
 fn heading(f: &mut fmt::Formatter<'_>, what: &str, n: usize) -> fmt::Result {
-    if n == 0 {
-        Ok(())
-    } else {
-        writeln!(f, "\n{what} ({n})")
-    }
+    if n == 0 { Ok(()) } else { writeln!(f, "\n{what} ({n})") }
 }
 
 /// Whether all is well, in words.
@@ -363,10 +312,6 @@ impl fmt::Display for State<'_> {
             write!(f, ", stopped early: {reason}")?;
         }
         let lost: u64 = info.streams.iter().map(|stream| stream.lost).sum();
-        if lost > 0 {
-            write!(f, ", {lost} samples LOST")
-        } else {
-            Ok(())
-        }
+        if lost > 0 { write!(f, ", {lost} samples LOST") } else { Ok(()) }
     }
 }

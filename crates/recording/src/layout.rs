@@ -46,14 +46,9 @@ pub(crate) struct Topics {
 pub(crate) fn check_streams(streams: &[StreamInfo]) -> Result<(), WriteError> {
     for (n, stream) in streams.iter().enumerate() {
         let is_double = streams[..n].iter().any(|other| other.name == stream.name);
-        let why = is_double
-            .then(|| "another stream has its name".to_owned())
-            .or_else(|| stored::objection(stream));
+        let why = is_double.then(|| "another stream has its name".to_owned()).or_else(|| stored::objection(stream));
         if let Some(why) = why {
-            return Err(WriteError::Unsupported {
-                stream: stream.name.clone(),
-                why,
-            });
+            return Err(WriteError::Unsupported { stream: stream.name.clone(), why });
         }
     }
     Ok(())
@@ -79,11 +74,7 @@ pub(crate) fn begin_container(options: &RecordingOptions, anchor: Anchor) -> Res
         ],
     )?;
     for (name, kind, text) in [
-        (
-            "pipeline.json",
-            "application/json",
-            options.pipeline_json.as_str(),
-        ),
+        ("pipeline.json", "application/json", options.pipeline_json.as_str()),
         ("README.txt", "text/plain", include_str!("attached/README.txt")),
         ("read_me.py", "text/x-python", include_str!("attached/read_me.py")),
     ] {
@@ -117,11 +108,7 @@ pub(crate) fn add_stream(
     plain: bool,
 ) -> Result<Stream, WriteError> {
     let StreamInfo { name, spec, .. } = stream;
-    let codec = if plain || spec.kind != SignalKind::Counts {
-        Codec::Plain
-    } else {
-        Codec::Planar
-    };
+    let codec = if plain || spec.kind != SignalKind::Counts { Codec::Plain } else { Codec::Planar };
     let metadata = stored::describe(stream, codec)?;
     let batch = Schema::Protobuf(schema::BATCH_MESSAGE, descriptors);
     let frame = Schema::Protobuf(schema::FRAME_MESSAGE, descriptors);

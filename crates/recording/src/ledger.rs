@@ -23,10 +23,7 @@ pub struct StreamLedger {
 impl StreamLedger {
     /// An account with nothing in it.
     pub fn new(stream: impl Into<String>) -> Self {
-        Self {
-            stream: stream.into(),
-            ..Self::default()
-        }
+        Self { stream: stream.into(), ..Self::default() }
     }
 
     /// Frames that went missing against everybody's will.
@@ -44,10 +41,7 @@ impl StreamLedger {
         let Some(first_index) = self.first_index else {
             return self.recorded == 0;
         };
-        let accounted = self
-            .missing
-            .values()
-            .fold(self.recorded, |sum, n| sum.saturating_add(*n));
+        let accounted = self.missing.values().fold(self.recorded, |sum, n| sum.saturating_add(*n));
         self.next_index.checked_sub(first_index) == Some(accounted)
     }
 
@@ -66,10 +60,7 @@ impl StreamLedger {
     }
 
     fn sum(&self, wanted: impl Fn(GapReason) -> bool) -> u64 {
-        self.missing
-            .iter()
-            .filter(|(reason, _)| wanted(**reason))
-            .fold(0, |sum, (_, n)| sum.saturating_add(*n))
+        self.missing.iter().filter(|(reason, _)| wanted(**reason)).fold(0, |sum, (_, n)| sum.saturating_add(*n))
     }
 }
 
@@ -118,10 +109,7 @@ mod tests {
     fn a_pause_does_not_degrade_a_recording_but_a_loss_does() {
         let mut stream = StreamLedger::new("eeg");
         stream.miss(0, 5, GapReason::PipelinePaused);
-        let mut ledger = Ledger {
-            streams: vec![stream],
-            failed: None,
-        };
+        let mut ledger = Ledger { streams: vec![stream], failed: None };
         assert!(!ledger.is_degraded());
 
         ledger.streams[0].miss(5, 1, GapReason::Overrun);

@@ -25,7 +25,7 @@ mod writer;
 pub use batches::{Batches, DecodedBatch, Samples};
 pub use commit::CommitStatus;
 pub use csv_export::{CsvOptions, CsvSummary, export_csv, export_csv_file};
-pub use error::{ExportError, ReadError, WriteError};
+pub use error::{ExportError, ReadError, WriteError, with_causes};
 pub use gap::{Gap, GapReason, GapTracker};
 pub use info::{EditReport, GapReport, MarkerReport, RecordingInfo, StreamReport};
 pub use ledger::{Ledger, StreamLedger};

@@ -29,11 +29,7 @@ pub(crate) fn stem(name: Option<&str>, session_name: &str, unix_ns: u64) -> Resu
     let Some(name) = name else {
         let stamp = LocalTime::at(unix_ns).file_stamp();
         let session = cleaned(session_name);
-        return Ok(if session.is_empty() {
-            stamp
-        } else {
-            format!("{stamp}_{session}")
-        });
+        return Ok(if session.is_empty() { stamp } else { format!("{stamp}_{session}") });
     };
     let stem = name.strip_suffix(".mcap").unwrap_or(name);
     let why = if stem.is_empty() {
@@ -50,10 +46,7 @@ pub(crate) fn stem(name: Option<&str>, session_name: &str, unix_ns: u64) -> Resu
         None
     };
     match why {
-        Some(why) => Err(WriteError::Name {
-            name: name.chars().take(60).collect(),
-            why,
-        }),
+        Some(why) => Err(WriteError::Name { name: name.chars().take(60).collect(), why }),
         None => Ok(stem.to_owned()),
     }
 }
@@ -67,12 +60,7 @@ pub(crate) fn create_part(dir: &Path, stem: &str) -> Result<Part, WriteError> {
             continue;
         }
         let path = part_of(&target);
-        let file = match File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-        {
+        let file = match File::options().read(true).write(true).create_new(true).open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
             Err(error) => return Err(io_error("create", &path)(error)),
@@ -90,24 +78,15 @@ pub(crate) fn create_part(dir: &Path, stem: &str) -> Result<Part, WriteError> {
             }
         };
     }
-    Err(io_error("create", &numbered(dir, stem, TRIES))(
-        ErrorKind::AlreadyExists.into(),
-    ))
+    Err(io_error("create", &numbered(dir, stem, TRIES))(ErrorKind::AlreadyExists.into()))
 }
 
 /// Gives `part` its final name, `target` or that with the next free number, and returns it.
 pub(crate) fn publish(part: &Path, target: &Path) -> Result<PathBuf, WriteError> {
     let dir = directory_of(target);
-    let stem = target
-        .file_stem()
-        .map(|stem| stem.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let stem = target.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     for n in 1..=TRIES {
-        let path = if n == 1 {
-            target.to_owned()
-        } else {
-            numbered(dir, &stem, n)
-        };
+        let path = if n == 1 { target.to_owned() } else { numbered(dir, &stem, n) };
         match rename_to_free(part, &path) {
             Ok(()) => return Ok(path),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -120,18 +99,12 @@ pub(crate) fn publish(part: &Path, target: &Path) -> Result<PathBuf, WriteError>
 /// Makes names created, changed or removed in the directory of `path` survive a power cut.
 pub(crate) fn sync_directory_of(path: &Path) -> Result<(), WriteError> {
     let dir = directory_of(path);
-    File::open(dir)
-        .and_then(|file| file.sync_all())
-        .map_err(io_error("save directory", dir))
+    File::open(dir).and_then(|file| file.sync_all()).map_err(io_error("save directory", dir))
 }
 
 /// Turns the system's answer into an error about `path`.
 pub(crate) fn io_error<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> WriteError + 'a {
-    move |source| WriteError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    }
+    move |source| WriteError::Io { action, path: path.to_owned(), source }
 }
 
 /// Renames unless the new name is taken.
@@ -153,26 +126,16 @@ fn part_of(target: &Path) -> PathBuf {
 }
 
 fn directory_of(path: &Path) -> &Path {
-    path.parent()
-        .filter(|dir| !dir.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn numbered(dir: &Path, stem: &str, n: u32) -> PathBuf {
-    dir.join(if n == 1 {
-        format!("{stem}.mcap")
-    } else {
-        format!("{stem}-{n}.mcap")
-    })
+    dir.join(if n == 1 { format!("{stem}.mcap") } else { format!("{stem}-{n}.mcap") })
 }
 
 fn cleaned(session_name: &str) -> String {
     let plain = |c: char| {
-        if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') {
-            c
-        } else {
-            '_'
-        }
+        if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }
     };
     session_name.trim().chars().map(plain).take(40).collect()
 }
@@ -184,10 +147,7 @@ mod tests {
     #[test]
     fn a_name_that_is_a_path_is_refused() {
         for name in ["", ".mcap", "../x", "a/b", ".hidden", "a\nb"] {
-            assert!(
-                matches!(stem(Some(name), "", 0), Err(WriteError::Name { .. })),
-                "{name:?}"
-            );
+            assert!(matches!(stem(Some(name), "", 0), Err(WriteError::Name { .. })), "{name:?}");
         }
         assert_eq!(stem(Some("run 7.mcap"), "", 0).expect("usable"), "run 7");
     }

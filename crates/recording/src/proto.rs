@@ -118,12 +118,7 @@ pub(crate) fn decode_batch(message: &[u8]) -> Result<BatchView<'_>, &'static str
             _ => return Err("a field has an unknown type"),
         }
     }
-    if view
-        .head
-        .first_index
-        .checked_add(u64::from(view.head.n_frames))
-        .is_none()
-    {
+    if view.head.first_index.checked_add(u64::from(view.head.n_frames)).is_none() {
         return Err("its indices are beyond any count");
     }
     Ok(view)
@@ -222,26 +217,17 @@ mod tests {
     use super::*;
 
     fn heads() -> impl Strategy<Value = BatchHead> {
-        (
-            any::<u64>(),
-            0..u64::MAX / 2,
-            any::<u32>(),
-            any::<u64>(),
-            any::<u64>(),
-            any::<u32>(),
-            any::<u32>(),
+        (any::<u64>(), 0..u64::MAX / 2, any::<u32>(), any::<u64>(), any::<u64>(), any::<u32>(), any::<u32>()).prop_map(
+            |(t0_ns, first_index, n_frames, arrival_ns, device_ts, flags, dropped_before)| BatchHead {
+                t0_ns,
+                first_index,
+                n_frames,
+                arrival_ns,
+                device_ts,
+                flags,
+                dropped_before,
+            },
         )
-            .prop_map(
-                |(t0_ns, first_index, n_frames, arrival_ns, device_ts, flags, dropped_before)| BatchHead {
-                    t0_ns,
-                    first_index,
-                    n_frames,
-                    arrival_ns,
-                    device_ts,
-                    flags,
-                    dropped_before,
-                },
-            )
     }
 
     fn encoded(head: &BatchHead, body: Body<'_>) -> Vec<u8> {
@@ -252,12 +238,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_what_protobuf_says_it_is() {
-        let head = BatchHead {
-            t0_ns: 1,
-            first_index: 300,
-            n_frames: 2,
-            ..BatchHead::default()
-        };
+        let head = BatchHead { t0_ns: 1, first_index: 300, n_frames: 2, ..BatchHead::default() };
 
         let out = encoded(&head, Body::Counts(&[-1, 2]));
 
@@ -272,43 +253,24 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_passed_over() {
-        let mut out = encoded(
-            &BatchHead {
-                first_index: 7,
-                ..BatchHead::default()
-            },
-            Body::Values(&[1.5]),
-        );
+        let mut out = encoded(&BatchHead { first_index: 7, ..BatchHead::default() }, Body::Values(&[1.5]));
         varint_field(40, 3, &mut out);
         length_field(41, 2, &mut out);
         out.extend([9, 9]);
 
         let view = decode_batch(&out).expect("a batch");
 
-        assert_eq!(
-            (view.head.first_index, view.values),
-            (7, &1.5f32.to_le_bytes()[..])
-        );
+        assert_eq!((view.head.first_index, view.values), (7, &1.5f32.to_le_bytes()[..]));
     }
 
     #[test]
     fn what_makes_no_sense_is_refused() {
         let twice = [&[0x22, 1, 0][..], &[0x22, 1, 0]].concat();
         let overflow = [&[0x10][..], &[0xff; 9], &[1, 0x18, 1]].concat();
-        for bad in [
-            &[0x09, 1][..],
-            &[0x10],
-            &[0x18, 0xff, 0xff, 0xff, 0xff, 0x7f],
-            &[0x22, 5, 1],
-            &[0],
-            &[0x0f],
-        ]
-        .into_iter()
-        .chain([
-            &twice[..],
-            &overflow,
-            &[0x10, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2],
-        ]) {
+        for bad in [&[0x09, 1][..], &[0x10], &[0x18, 0xff, 0xff, 0xff, 0xff, 0x7f], &[0x22, 5, 1], &[0], &[0x0f]]
+            .into_iter()
+            .chain([&twice[..], &overflow, &[0x10, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2]])
+        {
             assert!(decode_batch(bad).is_err(), "{bad:?}");
         }
     }

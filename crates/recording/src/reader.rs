@@ -55,11 +55,7 @@ impl Recording {
         let source = open_source(path.as_ref())?;
         let index = Index::of(&source)?;
         let path = || source.path().to_owned();
-        let Some(about) = index
-            .metadata
-            .get("recording")
-            .filter(|about| about.contains_key("start_unix_ns"))
-        else {
+        let Some(about) = index.metadata.get("recording").filter(|about| about.contains_key("start_unix_ns")) else {
             // A recording is saved with its metadata before its first sample is taken.
             let is_cut = !index.is_closed && index.chunks.is_empty() && index.damaged.is_empty();
             return Err(if is_cut {
@@ -71,10 +67,7 @@ impl Recording {
         let number = |key: &str| about.get(key).and_then(|text| text.parse::<u64>().ok());
         let version = number("format_version").map_or(0, |version| version.min(u64::from(u32::MAX)) as u32);
         if version > FORMAT_VERSION {
-            return Err(ReadError::Newer {
-                path: path(),
-                version,
-            });
+            return Err(ReadError::Newer { path: path(), version });
         }
         let anchor = Anchor {
             monotonic_ns: number("start_monotonic_ns").unwrap_or(0),
@@ -86,11 +79,8 @@ impl Recording {
             let Some(name) = schema::stream_of(&channel.topic) else {
                 continue;
             };
-            let stream =
-                stored::understand(name, &channel.metadata).map_err(|what| ReadError::BadStream {
-                    stream: name.to_owned(),
-                    what,
-                })?;
+            let stream = stored::understand(name, &channel.metadata)
+                .map_err(|what| ReadError::BadStream { stream: name.to_owned(), what })?;
             streams.push(stream);
             data_channels.push(*id);
         }
@@ -98,31 +88,16 @@ impl Recording {
             return Err(ReadError::NothingWhole { path: path() });
         }
         if let (true, Some(offset)) = (index.channels.is_empty(), index.damaged.first()) {
-            return Err(chunk::damaged(
-                *offset,
-                "the chunk that describes the streams".into(),
-            ));
+            return Err(chunk::damaged(*offset, "the chunk that describes the streams".into()));
         }
-        let written = index
-            .metadata
-            .get("ledger")
-            .and_then(|entries| entries.get("json"));
+        let written = index.metadata.get("ledger").and_then(|entries| entries.get("json"));
         let ledger = written.and_then(|json| serde_json::from_str(json).ok());
-        let mut inner = Inner {
-            ledger: Ledger::default(),
-            source,
-            index,
-            streams,
-            data_channels,
-            anchor,
-        };
+        let mut inner = Inner { ledger: Ledger::default(), source, index, streams, data_channels, anchor };
         inner.ledger = match ledger.or_else(|| inner.index.recounted.clone()) {
             Some(ledger) => ledger,
             None => inner.recount()?,
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The streams, in the order they were declared in.
@@ -146,11 +121,7 @@ impl Recording {
     /// If the stream does not exist.
     pub fn batches(&self, stream: usize, from_index: u64) -> Result<Batches, ReadError> {
         self.check_stream(stream)?;
-        let first_chunk = if from_index == 0 {
-            0
-        } else {
-            self.chunk_of_index(stream, from_index)
-        };
+        let first_chunk = if from_index == 0 { 0 } else { self.chunk_of_index(stream, from_index) };
         Ok(Batches::new(self.clone(), stream, first_chunk, from_index, 0))
     }
 
@@ -161,12 +132,7 @@ impl Recording {
     pub fn batches_from_time(&self, stream: usize, unix_ns: u64) -> Result<Batches, ReadError> {
         self.check_stream(stream)?;
         // The chunk before may hold a batch that reaches into this one.
-        let first = self
-            .inner
-            .index
-            .chunks
-            .iter()
-            .position(|chunk| chunk.end_ns >= unix_ns);
+        let first = self.inner.index.chunks.iter().position(|chunk| chunk.end_ns >= unix_ns);
         let first_chunk = first.unwrap_or(self.inner.index.chunks.len()).saturating_sub(1);
         Ok(Batches::new(self.clone(), stream, first_chunk, 0, unix_ns))
     }
@@ -176,26 +142,16 @@ impl Recording {
     /// # Errors
     /// If it is not in the file or damaged.
     pub fn pipeline_json(&self) -> Result<String, ReadError> {
-        let found = self
-            .inner
-            .index
-            .attachments
-            .iter()
-            .find(|(name, _)| name == "pipeline.json");
+        let found = self.inner.index.attachments.iter().find(|(name, _)| name == "pipeline.json");
         let Some((_, head)) = found else {
             return Err(chunk::damaged(0, "the pipeline is missing".into()));
         };
         let mut buffer = Vec::new();
-        self.inner
-            .source
-            .read_record(head, MAX_RECORD_BYTES, &mut buffer)?;
+        self.inner.source.read_record(head, MAX_RECORD_BYTES, &mut buffer)?;
         match chunk::parse(&buffer, head.offset)? {
             Record::Attachment { data, .. } => String::from_utf8(data.into_owned())
                 .map_err(|_| chunk::damaged(head.offset, "the pipeline is not text".into())),
-            _ => Err(chunk::damaged(
-                head.offset,
-                "the pipeline is not where it should be".into(),
-            )),
+            _ => Err(chunk::damaged(head.offset, "the pipeline is not where it should be".into())),
         }
     }
 
@@ -212,12 +168,7 @@ impl Recording {
     /// An entry of the description made at the start: `session`, `operator`, `subject`, `notes`,
     /// `app_version`, ...
     pub fn about(&self, key: &str) -> Option<&str> {
-        self.inner
-            .index
-            .metadata
-            .get("recording")?
-            .get(key)
-            .map(String::as_str)
+        self.inner.index.metadata.get("recording")?.get(key).map(String::as_str)
     }
 
     /// All marks, in the order of the file.
@@ -301,41 +252,24 @@ impl Recording {
     }
 
     fn check_stream(&self, stream: usize) -> Result<(), ReadError> {
-        if stream < self.inner.streams.len() {
-            Ok(())
-        } else {
-            Err(self.no_such_stream(&format!("number {stream}")))
-        }
+        if stream < self.inner.streams.len() { Ok(()) } else { Err(self.no_such_stream(&format!("number {stream}"))) }
     }
 
     fn no_such_stream(&self, asked: &str) -> ReadError {
-        ReadError::NoSuchStream {
-            asked: asked.to_owned(),
-            available: self.stream_names(),
-        }
+        ReadError::NoSuchStream { asked: asked.to_owned(), available: self.stream_names() }
     }
 
     pub(crate) fn stream_names(&self) -> String {
-        let names: Vec<_> = self
-            .inner
-            .streams
-            .iter()
-            .map(|stream| stream.name.as_str())
-            .collect();
-        if names.is_empty() {
-            "none".into()
-        } else {
-            names.join(", ")
-        }
+        let names: Vec<_> = self.inner.streams.iter().map(|stream| stream.name.as_str()).collect();
+        if names.is_empty() { "none".into() } else { names.join(", ") }
     }
 
     /// Number of the last chunk that begins at or before sample `index` of a stream.
     fn chunk_of_index(&self, stream: usize, index: u64) -> usize {
         let channel = self.data_channel(stream);
         let chunks = self.chunks();
-        let holders: Vec<usize> = (0..chunks.len())
-            .filter(|n| chunks[*n].channels.binary_search(&channel).is_ok())
-            .collect();
+        let holders: Vec<usize> =
+            (0..chunks.len()).filter(|n| chunks[*n].channels.binary_search(&channel).is_ok()).collect();
         let mut buffer = Vec::new();
         let mut begins_by = |n: &usize| {
             let mut first = None;
@@ -344,9 +278,7 @@ impl Recording {
                     && header.channel_id == channel
                     && first.is_none()
                 {
-                    first = proto::decode_batch(payload)
-                        .ok()
-                        .map(|view| view.head.first_index);
+                    first = proto::decode_batch(payload).ok().map(|view| view.head.first_index);
                 }
                 Ok(())
             });
@@ -359,29 +291,17 @@ impl Recording {
 
     /// All marks; `damage` decides about chunks that cannot be read.
     pub(crate) fn events_or(&self, damage: impl OnDamage) -> Result<Vec<StoredEvent>, ReadError> {
-        self.messages(
-            schema::EVENTS,
-            |event: &mut StoredEvent, time_ns| event.time_ns = time_ns,
-            damage,
-        )
+        self.messages(schema::EVENTS, |event: &mut StoredEvent, time_ns| event.time_ns = time_ns, damage)
     }
 
     /// All gaps; `damage` decides about chunks that cannot be read.
     pub(crate) fn gaps_or(&self, damage: impl OnDamage) -> Result<Vec<StoredGap>, ReadError> {
-        self.messages(
-            schema::GAPS,
-            |gap: &mut StoredGap, time_ns| gap.time_ns = time_ns,
-            damage,
-        )
+        self.messages(schema::GAPS, |gap: &mut StoredGap, time_ns| gap.time_ns = time_ns, damage)
     }
 
     /// All changes; `damage` decides about chunks that cannot be read.
     pub(crate) fn params_or(&self, damage: impl OnDamage) -> Result<Vec<StoredEdit>, ReadError> {
-        self.messages(
-            schema::PARAMS,
-            |edit: &mut StoredEdit, time_ns| edit.time_ns = time_ns,
-            damage,
-        )
+        self.messages(schema::PARAMS, |edit: &mut StoredEdit, time_ns| edit.time_ns = time_ns, damage)
     }
 
     fn messages<T: DeserializeOwned>(
@@ -391,20 +311,11 @@ impl Recording {
         mut damage: impl OnDamage,
     ) -> Result<Vec<T>, ReadError> {
         let inner = &self.inner;
-        let ids: Vec<u16> = inner
-            .index
-            .channels
-            .values()
-            .filter(|channel| channel.topic == topic)
-            .map(|channel| channel.id)
-            .collect();
+        let ids: Vec<u16> =
+            inner.index.channels.values().filter(|channel| channel.topic == topic).map(|channel| channel.id).collect();
         let mut found = Vec::new();
         let mut buffer = Vec::new();
-        for chunk in self
-            .chunks()
-            .iter()
-            .filter(|chunk| ids.iter().any(|id| chunk.holds(*id)))
-        {
+        for chunk in self.chunks().iter().filter(|chunk| ids.iter().any(|id| chunk.holds(*id))) {
             let visited = self.visit(&chunk.head, &mut buffer, |item| {
                 if let Item::Message(header, payload) = item
                     && ids.contains(&header.channel_id)
@@ -456,11 +367,7 @@ impl Inner {
 
 fn open_source(path: &Path) -> Result<Source, ReadError> {
     let owned = || path.to_owned();
-    let io_error = |source| ReadError::Io {
-        action: "open",
-        path: owned(),
-        source,
-    };
+    let io_error = |source| ReadError::Io { action: "open", path: owned(), source };
     let about = match fs::metadata(path) {
         Ok(about) => about,
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -479,19 +386,12 @@ fn open_source(path: &Path) -> Result<Source, ReadError> {
     }
     let mut file = File::open(path).map_err(io_error)?;
     let mut begin = Vec::new();
-    file.by_ref()
-        .take(MAGIC.len() as u64)
-        .read_to_end(&mut begin)
-        .map_err(io_error)?;
+    file.by_ref().take(MAGIC.len() as u64).read_to_end(&mut begin).map_err(io_error)?;
     if begin.len() < MAGIC.len() && MAGIC.starts_with(&begin) {
         return Err(ReadError::NothingWhole { path: owned() });
     }
     if begin != MAGIC {
         return Err(ReadError::NotMcap { path: owned() });
     }
-    Ok(Source {
-        file,
-        path: owned(),
-        length: about.len(),
-    })
+    Ok(Source { file, path: owned(), length: about.len() })
 }

@@ -59,9 +59,6 @@ impl Recount {
 
     /// The account of all that was counted.
     pub(crate) fn ledger(self) -> Ledger {
-        Ledger {
-            streams: self.streams,
-            failed: None,
-        }
+        Ledger { streams: self.streams, failed: None }
     }
 }

@@ -31,10 +31,7 @@ pub(crate) fn preview_topic(stream: &str) -> String {
 
 /// Name of the stream whose samples are under `topic`.
 pub(crate) fn stream_of(topic: &str) -> Option<&str> {
-    topic
-        .strip_prefix('/')?
-        .strip_suffix("/data")
-        .filter(|name| !name.is_empty())
+    topic.strip_prefix('/')?.strip_suffix("/data").filter(|name| !name.is_empty())
 }
 
 /// The JSON topics, each with the schema of its messages.
@@ -82,10 +79,7 @@ pub(crate) fn file_descriptor_set() -> Vec<u8> {
             field("data", 12, One, Bytes),
         ],
     );
-    let frame = message(
-        "Frame",
-        &[field("index", 1, One, Uint64), field("values", 2, Many, Float)],
-    );
+    let frame = message("Frame", &[field("index", 1, One, Uint64), field("values", 2, Many, Float)]);
 
     let mut file = Vec::new();
     bytes(1, b"sig.proto", &mut file);

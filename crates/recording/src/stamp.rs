@@ -29,15 +29,7 @@ impl LocalTime {
 
     /// The moment as file names carry it, such as `2026-11-24_14-02-11`.
     pub fn file_stamp(&self) -> String {
-        let Self {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-            ..
-        } = self;
+        let Self { year, month, day, hour, minute, second, .. } = self;
         format!("{year:04}-{month:02}-{day:02}_{hour:02}-{minute:02}-{second:02}")
     }
 
@@ -61,21 +53,10 @@ impl LocalTime {
 impl fmt::Display for LocalTime {
     /// The moment as ISO 8601 says it, such as `2026-11-24 14:02:11 +01:00`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-            offset_s,
-        } = self;
+        let Self { year, month, day, hour, minute, second, offset_s } = self;
         let sign = if *offset_s < 0 { '-' } else { '+' };
         let minutes = offset_s.abs() / 60;
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} "
-        )?;
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} ")?;
         write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
     }
 }
@@ -124,11 +105,7 @@ struct Switch {
 
 impl Zone {
     fn of_rule(rule: Rule) -> Self {
-        Self {
-            changes: Vec::new(),
-            first_s: rule.standard_s,
-            rule: Some(rule),
-        }
+        Self { changes: Vec::new(), first_s: rule.standard_s, rule: Some(rule) }
     }
 
     /// Reads the format of RFC 8536, its 64-bit part.
@@ -141,9 +118,7 @@ impl Zone {
         let (kinds, rest) = rest.split_at_checked(counts.times)?;
         let types = rest.get(..counts.types.checked_mul(6)?)?;
         let offset_of = |kind: usize| -> Option<i32> {
-            Some(i32::from_be_bytes(
-                types.get(kind * 6..kind * 6 + 4)?.try_into().ok()?,
-            ))
+            Some(i32::from_be_bytes(types.get(kind * 6..kind * 6 + 4)?.try_into().ok()?))
         };
         let changes = times
             .as_chunks::<8>()
@@ -153,14 +128,8 @@ impl Zone {
             .map(|(time, kind)| Some((i64::from_be_bytes(*time), offset_of(usize::from(*kind))?)))
             .collect::<Option<Vec<_>>>()?;
         let footer = second.get(44 + data.len()..)?;
-        let rule = std::str::from_utf8(footer)
-            .ok()
-            .and_then(|text| Rule::parse(text.trim_matches('\n')));
-        Some(Self {
-            changes,
-            first_s: offset_of(0)?,
-            rule,
-        })
+        let rule = std::str::from_utf8(footer).ok().and_then(|text| Rule::parse(text.trim_matches('\n')));
+        Some(Self { changes, first_s: offset_of(0)?, rule })
     }
 
     fn offset_s(&self, unix_s: i64) -> i32 {
@@ -170,9 +139,7 @@ impl Zone {
         {
             return rule.offset_s(unix_s);
         }
-        passed
-            .checked_sub(1)
-            .map_or(self.first_s, |last| self.changes[last].1)
+        passed.checked_sub(1).map_or(self.first_s, |last| self.changes[last].1)
     }
 }
 
@@ -188,11 +155,7 @@ struct Counts {
 impl Counts {
     fn parse(block: &[u8]) -> Option<Self> {
         let header = block.get(..44).filter(|header| header.starts_with(b"TZif"))?;
-        let mut numbers = header[20..]
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|bytes| u32::from_be_bytes(*bytes) as usize);
+        let mut numbers = header[20..].as_chunks::<4>().0.iter().map(|bytes| u32::from_be_bytes(*bytes) as usize);
         let mut next = || numbers.next();
         Some(Self {
             utc: next()?,
@@ -207,10 +170,7 @@ impl Counts {
     fn data_length(&self, time_bytes: usize) -> Option<usize> {
         let times = self.times.checked_mul(time_bytes + 1)?;
         let leaps = self.leaps.checked_mul(time_bytes + 4)?;
-        let rest = self
-            .types
-            .checked_mul(6)?
-            .checked_add(self.characters + self.utc + self.standard)?;
+        let rest = self.types.checked_mul(6)?.checked_add(self.characters + self.utc + self.standard)?;
         times.checked_add(leaps)?.checked_add(rest)
     }
 }
@@ -221,21 +181,11 @@ impl Rule {
         let mut names = parts.next()?;
         let standard_s = take_zone(&mut names)?;
         if names.is_empty() {
-            return Some(Self {
-                standard_s,
-                summer: None,
-            });
+            return Some(Self { standard_s, summer: None });
         }
-        let summer_s = if has_offset(names) {
-            take_zone(&mut names)?
-        } else {
-            standard_s + 3600
-        };
+        let summer_s = if has_offset(names) { take_zone(&mut names)? } else { standard_s + 3600 };
         let (begin, end) = (Switch::parse(parts.next()?)?, Switch::parse(parts.next()?)?);
-        Some(Self {
-            standard_s,
-            summer: Some((summer_s, begin, end)),
-        })
+        Some(Self { standard_s, summer: Some((summer_s, begin, end)) })
     }
 
     fn offset_s(&self, unix_s: i64) -> i32 {
@@ -245,11 +195,7 @@ impl Rule {
         let (year, ..) = date((unix_s + i64::from(self.standard_s)).div_euclid(86_400));
         let begin = begin.local_second(year) - i64::from(self.standard_s);
         let end = end.local_second(year) - i64::from(summer_s);
-        let is_summer = if begin < end {
-            (begin..end).contains(&unix_s)
-        } else {
-            !(end..begin).contains(&unix_s)
-        };
+        let is_summer = if begin < end { (begin..end).contains(&unix_s) } else { !(end..begin).contains(&unix_s) };
         if is_summer { summer_s } else { self.standard_s }
     }
 }
@@ -258,23 +204,10 @@ impl Switch {
     fn parse(text: &str) -> Option<Self> {
         let (day, time) = text.split_once('/').unwrap_or((text, "2"));
         let mut numbers = day.strip_prefix('M')?.split('.');
-        let month = numbers
-            .next()?
-            .parse()
-            .ok()
-            .filter(|month| (1..=12).contains(month))?;
-        let week = numbers
-            .next()?
-            .parse()
-            .ok()
-            .filter(|week| (1..=5).contains(week))?;
+        let month = numbers.next()?.parse().ok().filter(|month| (1..=12).contains(month))?;
+        let week = numbers.next()?.parse().ok().filter(|week| (1..=5).contains(week))?;
         let weekday = numbers.next()?.parse().ok().filter(|day| (0..=6).contains(day))?;
-        Some(Self {
-            month,
-            week,
-            weekday,
-            second: clock_seconds(time)?,
-        })
+        Some(Self { month, week, weekday, second: clock_seconds(time)? })
     }
 
     /// Seconds from 1970-01-01 to this switch by the clock on the wall.
@@ -282,11 +215,7 @@ impl Switch {
         let first = days(year, self.month);
         // 1970-01-01 was a Thursday.
         let to_weekday = (self.weekday - (first + 4)).rem_euclid(7);
-        let (next_year, next_month) = if self.month == 12 {
-            (year + 1, 1)
-        } else {
-            (year, self.month + 1)
-        };
+        let (next_year, next_month) = if self.month == 12 { (year + 1, 1) } else { (year, self.month + 1) };
         let mut day = first + to_weekday + (self.week - 1) * 7;
         if day >= days(next_year, next_month) {
             day -= 7;
@@ -302,19 +231,14 @@ fn take_zone(text: &mut &str) -> Option<i32> {
         None => text.find(|c: char| !c.is_ascii_alphabetic())?,
     };
     let rest = text.get(name_end..)?;
-    let end = rest
-        .find(|c: char| !matches!(c, '0'..='9' | ':' | '+' | '-'))
-        .unwrap_or(rest.len());
+    let end = rest.find(|c: char| !matches!(c, '0'..='9' | ':' | '+' | '-')).unwrap_or(rest.len());
     let west = clock_seconds(&rest[..end])?;
     *text = &rest[end..];
     i32::try_from(-west).ok()
 }
 
 fn has_offset(names: &str) -> bool {
-    names
-        .rsplit('>')
-        .next()
-        .is_some_and(|rest| rest.contains(|c: char| c.is_ascii_digit()))
+    names.rsplit('>').next().is_some_and(|rest| rest.contains(|c: char| c.is_ascii_digit()))
 }
 
 /// `[+-]h[:mm[:ss]]` in seconds.
@@ -348,10 +272,7 @@ fn date(day: i64) -> (i64, u8, u8) {
     while days(year + 1, 1) <= day {
         year += 1;
     }
-    let month = (2..=12)
-        .rev()
-        .find(|month| days(year, *month) <= day)
-        .unwrap_or(1);
+    let month = (2..=12).rev().find(|month| days(year, *month) <= day).unwrap_or(1);
     (year, month, (day - days(year, month) + 1) as u8)
 }
 
@@ -360,11 +281,7 @@ mod tests {
     use super::*;
 
     fn zone(rule: &str) -> Zone {
-        Zone {
-            changes: Vec::new(),
-            first_s: 0,
-            rule: Rule::parse(rule),
-        }
+        Zone { changes: Vec::new(), first_s: 0, rule: Rule::parse(rule) }
     }
 
     #[test]
@@ -397,10 +314,7 @@ mod tests {
         assert_eq!(zone("<+0545>-5:45").offset_s(0), 20_700);
         assert_eq!(zone("NST3:30NDT,M3.2.0,M11.1.0").offset_s(1_751_328_000), -9000);
         // South of the equator summer spans the new year.
-        assert_eq!(
-            zone("AEST-10AEDT,M10.1.0,M4.1.0/3").offset_s(1_767_225_600),
-            39_600
-        );
+        assert_eq!(zone("AEST-10AEDT,M10.1.0,M4.1.0/3").offset_s(1_767_225_600), 39_600);
         assert_eq!(Rule::parse("<bad"), None);
     }
 

@@ -123,10 +123,7 @@ const fn yes() -> bool {
 }
 
 /// The metadata of the data topic of `stream`.
-pub(crate) fn describe(
-    stream: &StreamInfo,
-    codec: Codec,
-) -> Result<BTreeMap<String, String>, serde_json::Error> {
+pub(crate) fn describe(stream: &StreamInfo, codec: Codec) -> Result<BTreeMap<String, String>, serde_json::Error> {
     let spec = &stream.spec;
     let channels: Vec<StoredChannel> = spec
         .channels
@@ -152,10 +149,7 @@ pub(crate) fn describe(
         ("clock", "host monotonic".to_owned()),
         ("codec", codec.number().to_owned()),
     ];
-    Ok(entries
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect())
+    Ok(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
 /// The stream that `metadata` describes, or what does not fit.
@@ -172,13 +166,10 @@ pub(crate) fn understand(name: &str, metadata: &BTreeMap<String, String>) -> Res
         other => return Err(format!("codec must be 0, or 1 for counts, got `{other}`")),
     };
     let rate: Rate = entry("rate_hz")?.parse().map_err(|error| format!("{error}"))?;
-    let channels: Vec<StoredChannel> = serde_json::from_str(entry("channels")?)
-        .map_err(|error| format!("`channels` is not understood: {error}"))?;
+    let channels: Vec<StoredChannel> =
+        serde_json::from_str(entry("channels")?).map_err(|error| format!("`channels` is not understood: {error}"))?;
     if channels.is_empty() || channels.len() > 65_535 {
-        return Err(format!(
-            "it must have 1 to 65535 channels, got {}",
-            channels.len()
-        ));
+        return Err(format!("it must have 1 to 65535 channels, got {}", channels.len()));
     }
     if entry("n_channels")?.parse() != Ok(channels.len()) {
         return Err("`n_channels` does not agree with `channels`".into());
@@ -193,24 +184,10 @@ pub(crate) fn understand(name: &str, metadata: &BTreeMap<String, String>) -> Res
             range: channel.min.zip(channel.max),
         })
         .collect();
-    let max_batch = metadata
-        .get("max_batch")
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(1);
-    let spec = StreamSpec {
-        kind,
-        channels,
-        rate,
-        max_batch,
-        spectrum: None,
-    };
+    let max_batch = metadata.get("max_batch").and_then(|text| text.parse().ok()).unwrap_or(1);
+    let spec = StreamSpec { kind, channels, rate, max_batch, spectrum: None };
     let device = metadata.get("device").cloned().unwrap_or_default();
-    Ok(StoredStream {
-        name: name.to_owned(),
-        spec,
-        device,
-        codec,
-    })
+    Ok(StoredStream { name: name.to_owned(), spec, device, codec })
 }
 
 /// What is wrong with recording `stream`, or `None`.
@@ -224,23 +201,15 @@ pub(crate) fn objection(stream: &StreamInfo) -> Option<String> {
         return Some("recordings hold counts or physical values, not spectra".into());
     }
     if spec.channels.is_empty() || spec.channels.len() > 256 {
-        return Some(format!(
-            "it must have 1 to 256 channels, got {}",
-            spec.channels.len()
-        ));
+        return Some(format!("it must have 1 to 256 channels, got {}", spec.channels.len()));
     }
     let is_finite = |channel: &ChannelSpec| {
         channel.scale.is_finite()
             && channel.offset.is_finite()
-            && channel
-                .range
-                .is_none_or(|(min, max)| min.is_finite() && max.is_finite())
+            && channel.range.is_none_or(|(min, max)| min.is_finite() && max.is_finite())
     };
     let bad = spec.channels.iter().find(|channel| !is_finite(channel))?;
-    Some(format!(
-        "scale, offset and range of channel `{}` must be finite numbers",
-        bad.name
-    ))
+    Some(format!("scale, offset and range of channel `{}` must be finite numbers", bad.name))
 }
 
 #[cfg(test)]
@@ -250,18 +219,9 @@ mod tests {
     use super::*;
 
     fn stream(channels: Vec<ChannelSpec>, rate: Rate) -> StreamInfo {
-        let spec = StreamSpec {
-            kind: SignalKind::Counts,
-            channels: channels.into(),
-            rate,
-            max_batch: 32,
-            spectrum: None,
-        };
-        StreamInfo {
-            name: "eeg".into(),
-            spec,
-            device: "board".into(),
-        }
+        let spec =
+            StreamSpec { kind: SignalKind::Counts, channels: channels.into(), rate, max_batch: 32, spectrum: None };
+        StreamInfo { name: "eeg".into(), spec, device: "board".into() }
     }
 
     fn rate() -> Rate {
@@ -283,11 +243,7 @@ mod tests {
 
     #[test]
     fn a_description_that_makes_no_sense_is_refused() {
-        let good = describe(
-            &stream(vec![ChannelSpec::counts("a", "uV", 1.0)], rate()),
-            Codec::Planar,
-        )
-        .expect("JSON");
+        let good = describe(&stream(vec![ChannelSpec::counts("a", "uV", 1.0)], rate()), Codec::Planar).expect("JSON");
         for (key, value) in [
             ("kind", "spectrum"),
             ("codec", "7"),

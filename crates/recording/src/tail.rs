@@ -32,12 +32,8 @@ fn cut_summary(summary: &mut Summary, length: u64, messages: &[u64]) {
         let bytes = index.chunk_length.checked_add(index.message_index_length);
         bytes.is_some_and(|bytes| is_inside(index.chunk_start_offset, bytes))
     });
-    summary
-        .attachment_indexes
-        .retain(|index| is_inside(index.offset, index.length));
-    summary
-        .metadata_indexes
-        .retain(|index| is_inside(index.offset, index.length));
+    summary.attachment_indexes.retain(|index| is_inside(index.offset, index.length));
+    summary.metadata_indexes.retain(|index| is_inside(index.offset, index.length));
     let bounds = |time: fn(&ChunkIndex) -> u64| summary.chunk_indexes.iter().map(time);
     let start_ns = bounds(|index| index.message_start_time).min().unwrap_or(0);
     let end_ns = bounds(|index| index.message_end_time).max().unwrap_or(0);
@@ -47,10 +43,7 @@ fn cut_summary(summary: &mut Summary, length: u64, messages: &[u64]) {
         stats.chunk_count = summary.chunk_indexes.len() as u32;
         stats.attachment_count = summary.attachment_indexes.len() as u32;
         stats.metadata_count = summary.metadata_indexes.len() as u32;
-        stats.channel_message_counts = (0u16..)
-            .zip(messages.iter().copied())
-            .filter(|(_, n)| *n > 0)
-            .collect();
+        stats.channel_message_counts = (0u16..).zip(messages.iter().copied()).filter(|(_, n)| *n > 0).collect();
         stats.message_count = messages.iter().sum();
     }
 }
@@ -107,13 +100,7 @@ fn write_summary(summary: &Summary, out: &mut Vec<u8>) {
     for channel in channels {
         record(op::CHANNEL, out, |out| {
             out.extend(channel.id.to_le_bytes());
-            out.extend(
-                channel
-                    .schema
-                    .as_ref()
-                    .map_or(0, |schema| schema.id)
-                    .to_le_bytes(),
-            );
+            out.extend(channel.schema.as_ref().map_or(0, |schema| schema.id).to_le_bytes());
             string(&channel.topic, out);
             string(&channel.message_encoding, out);
             sized(out, |out| {
@@ -129,12 +116,7 @@ fn write_summary(summary: &Summary, out: &mut Vec<u8>) {
             put_u64s(&[stats.message_count], out);
             out.extend(stats.schema_count.to_le_bytes());
             let metadata_count = stats.metadata_count + 1;
-            for n in [
-                stats.channel_count,
-                stats.attachment_count,
-                metadata_count,
-                stats.chunk_count,
-            ] {
+            for n in [stats.channel_count, stats.attachment_count, metadata_count, stats.chunk_count] {
                 out.extend(n.to_le_bytes());
             }
             put_u64s(&[stats.message_start_time, stats.message_end_time], out);
@@ -151,16 +133,7 @@ fn write_summary(summary: &Summary, out: &mut Vec<u8>) {
     }
     for index in &summary.attachment_indexes {
         record(op::ATTACHMENT_INDEX, out, |out| {
-            put_u64s(
-                &[
-                    index.offset,
-                    index.length,
-                    index.log_time,
-                    index.create_time,
-                    index.data_size,
-                ],
-                out,
-            );
+            put_u64s(&[index.offset, index.length, index.log_time, index.create_time, index.data_size], out);
             string(&index.name, out);
             string(&index.media_type, out);
         });
@@ -216,13 +189,7 @@ fn put_u64s(numbers: &[u64], out: &mut Vec<u8>) {
 /// The checksum of zip and PNG.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            if crc & 1 == 0 {
-                crc >> 1
-            } else {
-                crc >> 1 ^ 0xedb8_8320
-            }
-        })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0xedb8_8320 })
     })
 }
 

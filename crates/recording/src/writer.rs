@@ -3,6 +3,7 @@
 mod disk_tests;
 mod packets;
 mod repeats;
+mod run;
 
 use std::{
     fs::{self, File},
@@ -28,7 +29,7 @@ use crate::{
     tail,
 };
 
-use self::repeats::Repeats;
+use self::{repeats::Repeats, run::Run};
 
 /// Most that an open chunk grows to while the disk is behind; a reader takes more than twice this.
 const MAX_CHUNK_BYTES: usize = 64 << 20;
@@ -39,6 +40,8 @@ const MAX_CHUNK_BYTES: usize = 64 << 20;
 pub struct RecordingWriter {
     container: Container,
     streams: Vec<Stream>,
+    /// Packets of each stream that are accounted for but not in the container yet.
+    runs: Vec<Run>,
     ledgers: Vec<StreamLedger>,
     topics: Topics,
     anchor: Anchor,
@@ -69,11 +72,7 @@ impl RecordingWriter {
     ///
     /// # Errors
     /// If a stream or the name cannot be used, or the file cannot be made. Nothing is left behind then.
-    pub fn create(
-        options: RecordingOptions,
-        streams: Vec<StreamInfo>,
-        anchor: Anchor,
-    ) -> Result<Self, WriteError> {
+    pub fn create(options: RecordingOptions, streams: Vec<StreamInfo>, anchor: Anchor) -> Result<Self, WriteError> {
         Self::create_on(options, &streams, anchor, |file| Box::new(file))
     }
 
@@ -105,6 +104,7 @@ impl RecordingWriter {
         let mut container = layout::begin_container(&options, anchor)?;
         let topics = layout::add_topics(&mut container)?;
         let descriptors = schema::file_descriptor_set();
+        let runs = streams.iter().map(|stream| Run::new(&stream.spec, options.chunk_bytes)).collect();
         let streams: Vec<Stream> = streams
             .iter()
             .map(|stream| layout::add_stream(&mut container, stream, &descriptors, options.plain))
@@ -112,12 +112,10 @@ impl RecordingWriter {
         let status = Arc::new(CommitStatus::new(streams.len()));
         let now_ns = anchor.monotonic_ns;
         let mut writer = Self {
-            ledgers: streams
-                .iter()
-                .map(|stream| StreamLedger::new(&stream.name))
-                .collect(),
+            ledgers: streams.iter().map(|stream| StreamLedger::new(&stream.name)).collect(),
             container,
             streams,
+            runs,
             topics,
             anchor,
             committer: None,
@@ -138,20 +136,12 @@ impl RecordingWriter {
         writer.write_session(now_ns)?;
         writer.write_clock(now_ns, anchor)?;
 
-        writer
-            .status
-            .note_open_bytes(writer.container.open_bytes() as u64, 0);
+        writer.status.note_open_bytes(writer.container.open_bytes() as u64, 0);
         let bytes = writer.container.take_chunk(Vec::new())?;
-        disk.append(&bytes)
-            .map_err(naming::io_error("write", &writer.part))?;
+        disk.append(&bytes).map_err(naming::io_error("write", &writer.part))?;
         disk.sync().map_err(naming::io_error("save", &writer.part))?;
         naming::sync_directory_of(&writer.part)?;
-        let start = Ended {
-            disk,
-            written: bytes.len() as u64,
-            totals: writer.totals(),
-            can_sync: true,
-        };
+        let start = Ended { disk, written: bytes.len() as u64, totals: writer.totals(), can_sync: true };
         let name = &writer.options.session_name.replace('\0', "_");
         let committer = Committer::start(name, start, writer.options.sync_interval, status)
             .map_err(naming::io_error("start a thread for", &writer.part))?;
@@ -181,6 +171,7 @@ impl RecordingWriter {
             reason: gap.reason,
             crc_errors: 0,
         };
+        self.write_run(stream)?;
         self.write_json(self.topics.gaps, &stored, timestamp_ns)?;
         self.ledgers[stream].miss(gap.first_index, gap.n, gap.reason);
         self.counted.gaps += 1;
@@ -194,9 +185,7 @@ impl RecordingWriter {
     /// If its stream does not exist, or the recording has failed.
     pub fn event(&mut self, event: &Event, timestamp_ns: u64) -> Result<(), WriteError> {
         self.check_open()?;
-        let stream = event
-            .stream
-            .map(|stream| self.ledger_of(stream).map(|ledger| ledger.stream.clone()));
+        let stream = event.stream.map(|stream| self.ledger_of(stream).map(|ledger| ledger.stream.clone()));
         let stored = StoredEvent {
             time_ns: 0,
             label: event.label.clone(),
@@ -217,23 +206,8 @@ impl RecordingWriter {
     /// If the recording has failed.
     pub fn param(&mut self, edit: &Edit, timestamp_ns: u64) -> Result<(), WriteError> {
         self.check_open()?;
-        let Edit {
-            path,
-            old,
-            new,
-            at_sample,
-            by,
-            outcome,
-        } = edit.clone();
-        let stored = StoredEdit {
-            time_ns: 0,
-            path,
-            old,
-            new,
-            at_sample,
-            by,
-            outcome,
-        };
+        let Edit { path, old, new, at_sample, by, outcome } = edit.clone();
+        let stored = StoredEdit { time_ns: 0, path, old, new, at_sample, by, outcome };
         self.write_json(self.topics.params, &stored, timestamp_ns)?;
         self.is_urgent = true;
         Ok(())
@@ -302,10 +276,7 @@ impl RecordingWriter {
 
     /// What was taken so far and what is missing.
     pub fn ledger(&self) -> Ledger {
-        Ledger {
-            streams: self.ledgers.clone(),
-            failed: self.status.failure(),
-        }
+        Ledger { streams: self.ledgers.clone(), failed: self.status.failure() }
     }
 
     /// Closes the file, saves it and gives it its final name. Waits for the disk.
@@ -329,80 +300,47 @@ impl RecordingWriter {
         let (summary, bytes) = self.container.finish()?;
         let committer = self.committer.take();
         let ended = committer.map(|committer| {
-            committer.send(Commit {
-                bytes,
-                totals: self.totals(),
-                is_urgent: false,
-            });
+            committer.send(Commit { bytes, totals: self.totals(), is_urgent: false });
             committer.end()
         });
         let Some(mut ended) = ended.flatten() else {
             let kept_bytes = self.status.written_bytes();
-            return Err(not_closed(
-                kept_bytes,
-                "the thread that writes it has ended".into(),
-                &self.part,
-            ));
+            return Err(not_closed(kept_bytes, "the thread that writes it has ended".into(), &self.part));
         };
         if let Some(reason) = self.status.failure() {
-            let ledger = Ledger {
-                streams: ended.totals.ledgers.clone(),
-                failed: Some(reason.clone()),
-            };
+            let ledger = Ledger { streams: ended.totals.ledgers.clone(), failed: Some(reason.clone()) };
             if let Err(error) = tail::close_behind_good_chunks(&mut ended, summary, &ledger) {
                 // The good chunks only, again: the end may have been written in part.
                 drop(ended.disk.truncate(ended.written));
-                return Err(not_closed(
-                    ended.written,
-                    format!("{reason}; then {error}"),
-                    &self.part,
-                ));
+                return Err(not_closed(ended.written, format!("{reason}; then {error}"), &self.part));
             }
         }
         let path = naming::publish(&self.part, &self.target)?;
         naming::sync_directory_of(&path)?;
-        let ledger = Ledger {
-            streams: ended.totals.ledgers,
-            failed: self.status.failure(),
-        };
+        let ledger = Ledger { streams: ended.totals.ledgers, failed: self.status.failure() };
         tracing::info!(path = %path.display(), bytes = ended.written, degraded = ledger.is_degraded(), "recorded");
         let Counted { gaps, events } = self.counted;
-        Ok(Finished {
-            path,
-            bytes: ended.written,
-            ledger,
-            gaps,
-            events,
-        })
+        Ok(Finished { path, bytes: ended.written, ledger, gaps, events })
     }
 
     fn check_open(&self) -> Result<(), WriteError> {
         if !self.status.has_failed() {
             return Ok(());
         }
-        Err(WriteError::Failed {
-            reason: self.status.failure().unwrap_or_else(|| "the disk failed".into()),
-        })
+        Err(WriteError::Failed { reason: self.status.failure().unwrap_or_else(|| "the disk failed".into()) })
     }
 
-    fn is_full(&self, more_bytes: usize) -> bool {
-        let bytes = self.status.pending_bytes().saturating_add(more_bytes as u64);
+    fn is_full(&self, more_bytes: u64) -> bool {
+        let bytes = self.status.pending_bytes().saturating_add(more_bytes);
         bytes > self.options.max_pending_bytes as u64 || self.container.open_bytes() > MAX_CHUNK_BYTES
     }
 
     fn ledger_of(&self, stream: usize) -> Result<&StreamLedger, WriteError> {
         let count = self.ledgers.len();
-        self.ledgers
-            .get(stream)
-            .ok_or(WriteError::NoSuchStream { stream, count })
+        self.ledgers.get(stream).ok_or(WriteError::NoSuchStream { stream, count })
     }
 
-    fn write_json(
-        &mut self,
-        topic: u16,
-        value: &impl Serialize,
-        timestamp_ns: u64,
-    ) -> Result<(), WriteError> {
+    fn write_json(&mut self, topic: u16, value: &impl Serialize, timestamp_ns: u64) -> Result<(), WriteError> {
         self.scratch.clear();
         serde_json::to_writer(&mut self.scratch, value)?;
         self.add_scratch(topic, self.anchor.unix_ns_at(timestamp_ns))
@@ -411,12 +349,14 @@ impl RecordingWriter {
     fn add_scratch(&mut self, topic: u16, time_ns: u64) -> Result<(), WriteError> {
         let before = self.container.open_bytes() as u64;
         self.container.add_message(topic, time_ns, &self.scratch)?;
-        self.status
-            .note_open_bytes(before, self.container.open_bytes() as u64);
+        self.status.note_open_bytes(before, self.container.open_bytes() as u64);
         Ok(())
     }
 
     fn send_chunk(&mut self) -> Result<(), WriteError> {
+        for stream in 0..self.runs.len() {
+            self.write_run(stream)?;
+        }
         let Some(committer) = &self.committer else {
             return Ok(());
         };
@@ -425,11 +365,7 @@ impl RecordingWriter {
             return Ok(());
         }
         let bytes = self.container.take_chunk(committer.empty_buffer())?;
-        committer.send(Commit {
-            bytes,
-            totals: self.totals(),
-            is_urgent: self.is_urgent,
-        });
+        committer.send(Commit { bytes, totals: self.totals(), is_urgent: self.is_urgent });
         // After sending, so that the bytes are counted as waiting all the time.
         self.status.note_open_bytes(open_bytes, 0);
         self.is_urgent = false;
@@ -437,11 +373,7 @@ impl RecordingWriter {
     }
 
     fn totals(&self) -> Totals {
-        Totals {
-            ledgers: self.ledgers.clone(),
-            messages: self.container.messages().to_vec(),
-            until_ns: self.until_ns,
-        }
+        Totals { ledgers: self.ledgers.clone(), messages: self.container.messages().to_vec(), until_ns: self.until_ns }
     }
 }
 
@@ -459,11 +391,7 @@ impl Drop for RecordingWriter {
 }
 
 fn out_of_order(ledger: &StreamLedger, got: u64) -> WriteError {
-    WriteError::OutOfOrder {
-        stream: ledger.stream.clone(),
-        expected: ledger.next_index,
-        got,
-    }
+    WriteError::OutOfOrder { stream: ledger.stream.clone(), expected: ledger.next_index, got }
 }
 
 fn parsed_or_text(pipeline_json: &str) -> Value {

@@ -12,12 +12,7 @@ use wavedeck_recording::{
 
 fn mark(writer: &mut RecordingWriter, label: &str, index: Option<u64>, at_ns: u64) {
     let stream = index.map(|_| 0);
-    let event = Event {
-        label: label.into(),
-        stream,
-        index,
-        ..Event::default()
-    };
+    let event = Event { label: label.into(), stream, index, ..Event::default() };
     writer.event(&event, ANCHOR.monotonic_ns + at_ns).expect("noted");
 }
 
@@ -51,37 +46,16 @@ fn a_row_is_a_sample_and_a_gap_is_a_jump() {
 
     let (rows, summary) = table(&recorded(dir.path()), &CsvOptions::default());
 
-    assert_eq!(
-        rows[0],
-        ["sample", "time_s", "CH1 [uV]", "CH2 [uV]", "marker"][..]
-    );
-    let samples: Vec<u64> = rows[1..]
-        .iter()
-        .map(|row| row[0].parse().expect("an index"))
-        .collect();
+    assert_eq!(rows[0], ["sample", "time_s", "CH1 [uV]", "CH2 [uV]", "marker"][..]);
+    let samples: Vec<u64> = rows[1..].iter().map(|row| row[0].parse().expect("an index")).collect();
     assert_eq!(samples, (100..200).chain(230..280).collect::<Vec<_>>());
     for (row, index) in rows[1..].iter().zip(samples) {
-        assert_eq!(
-            row[1],
-            format!("{}.{:03}000000", (index - 100) / 250, (index - 100) % 250 * 4)
-        );
+        assert_eq!(row[1], format!("{}.{:03}000000", (index - 100) / 250, (index - 100) % 250 * 4));
         let value: f64 = row[2].parse().expect("a number");
         assert_eq!(value, f64::from(count(index, 0)) * 0.5);
-        assert_eq!(
-            row[3].parse::<f64>().expect("a number"),
-            f64::from(count(index, 1))
-        );
+        assert_eq!(row[3].parse::<f64>().expect("a number"), f64::from(count(index, 1)));
     }
-    assert_eq!(
-        summary,
-        CsvSummary {
-            rows: 150,
-            gaps: 1,
-            missing: 30,
-            markers: 6,
-            damaged_chunks: 0
-        }
-    );
+    assert_eq!(summary, CsvSummary { rows: 150, gaps: 1, missing: 30, markers: 6, damaged_chunks: 0 });
 }
 
 #[test]
@@ -90,29 +64,17 @@ fn marks_stand_on_their_sample_or_the_next_one_there_is() {
 
     let (rows, _) = table(&recorded(dir.path()), &CsvOptions::default());
 
-    let marked: Vec<(&str, &str)> = rows[1..]
-        .iter()
-        .filter(|row| !row[4].is_empty())
-        .map(|row| (&row[0], &row[4]))
-        .collect();
-    let expected = [
-        ("100", "start"),
-        ("150", "a, \"b\";twice"),
-        ("230", "in the gap"),
-        ("240", "by time"),
-        ("279", "late"),
-    ];
+    let marked: Vec<(&str, &str)> =
+        rows[1..].iter().filter(|row| !row[4].is_empty()).map(|row| (&row[0], &row[4])).collect();
+    let expected =
+        [("100", "start"), ("150", "a, \"b\";twice"), ("230", "in the gap"), ("240", "by time"), ("279", "late")];
     assert_eq!(marked, expected);
 }
 
 #[test]
 fn counts_are_whole_numbers_of_the_channels_wanted() {
     let dir = tempdir().expect("a directory");
-    let options = CsvOptions {
-        counts: true,
-        channels: Some(vec![1]),
-        ..CsvOptions::default()
-    };
+    let options = CsvOptions { counts: true, channels: Some(vec![1]), ..CsvOptions::default() };
 
     let (rows, _) = table(&recorded(dir.path()), &options);
 
@@ -126,25 +88,14 @@ fn counts_are_whole_numbers_of_the_channels_wanted() {
 #[test]
 fn a_range_counts_from_the_first_sample_and_leaves_out_other_marks() {
     let dir = tempdir().expect("a directory");
-    let options = CsvOptions {
-        from_s: Some(0.2),
-        to_s: Some(0.56),
-        ..CsvOptions::default()
-    };
+    let options = CsvOptions { from_s: Some(0.2), to_s: Some(0.56), ..CsvOptions::default() };
 
     let (rows, summary) = table(&recorded(dir.path()), &options);
 
-    let samples: Vec<u64> = rows[1..]
-        .iter()
-        .map(|row| row[0].parse().expect("an index"))
-        .collect();
+    let samples: Vec<u64> = rows[1..].iter().map(|row| row[0].parse().expect("an index")).collect();
     assert_eq!(samples, (150..200).chain(230..240).collect::<Vec<_>>());
     assert_eq!(&rows[1][1], "0.200000000");
-    let labels: Vec<_> = rows[1..]
-        .iter()
-        .map(|row| &row[4])
-        .filter(|label| !label.is_empty())
-        .collect();
+    let labels: Vec<_> = rows[1..].iter().map(|row| &row[4]).filter(|label| !label.is_empty()).collect();
     assert_eq!(labels, ["a, \"b\";twice", "in the gap"]);
     assert_eq!((summary.rows, summary.markers), (60, 3));
 }
@@ -152,39 +103,19 @@ fn a_range_counts_from_the_first_sample_and_leaves_out_other_marks() {
 #[test]
 fn physical_values_are_printed_as_short_as_they_read_back() {
     let dir = tempdir().expect("a directory");
-    let values = [
-        0.1f32,
-        -2.0,
-        1e-7,
-        f32::MAX,
-        f32::NAN,
-        f32::NEG_INFINITY,
-        16_777_216.0,
-    ];
+    let values = [0.1f32, -2.0, 1e-7, f32::MAX, f32::NAN, f32::NEG_INFINITY, 16_777_216.0];
     let streams = vec![physical_stream("ecg", 1)];
     let mut writer = RecordingWriter::create(options(dir.path()), streams, ANCHOR).expect("created");
-    let header = PacketHeader {
-        batch_size: 7,
-        ..header(0, 0, 1)
-    };
+    let header = PacketHeader { batch_size: 7, ..header(0, 0, 1) };
     writer.batch_values(0, &header, &values, 0).expect("taken");
     let recording = open(&writer.finish().expect("closed").path);
 
     let (rows, _) = table(&recording, &CsvOptions::default());
 
     let texts: Vec<_> = rows[1..].iter().map(|row| row[2].to_owned()).collect();
-    assert_eq!(
-        texts,
-        ["0.1", "-2", "1e-7", "3.4028235e38", "NaN", "-inf", "16777216"]
-    );
-    let counts = CsvOptions {
-        counts: true,
-        ..CsvOptions::default()
-    };
-    assert!(matches!(
-        export_csv(&recording, &counts, &mut Vec::new()),
-        Err(ExportError::NoCounts { .. })
-    ));
+    assert_eq!(texts, ["0.1", "-2", "1e-7", "3.4028235e38", "NaN", "-inf", "16777216"]);
+    let counts = CsvOptions { counts: true, ..CsvOptions::default() };
+    assert!(matches!(export_csv(&recording, &counts, &mut Vec::new()), Err(ExportError::NoCounts { .. })));
 }
 
 #[test]
@@ -193,35 +124,19 @@ fn what_is_not_there_is_refused_by_name() {
     let streams = vec![counts_stream("eeg", 1), counts_stream("aux", 1)];
     let writer = RecordingWriter::create(options(dir.path()), streams, ANCHOR).expect("created");
     let recording = open(&writer.finish().expect("closed").path);
-    let refuse =
-        |options: CsvOptions| export_csv(&recording, &options, &mut Vec::new()).expect_err("refused");
+    let refuse = |options: CsvOptions| export_csv(&recording, &options, &mut Vec::new()).expect_err("refused");
 
     let which = refuse(CsvOptions::default());
-    let other = refuse(CsvOptions {
-        stream: Some("x".into()),
-        ..CsvOptions::default()
-    });
-    let eeg = CsvOptions {
-        stream: Some("eeg".into()),
-        ..CsvOptions::default()
-    };
-    let channel = refuse(CsvOptions {
-        channels: Some(vec![3]),
-        ..eeg.clone()
-    });
-    let range = refuse(CsvOptions {
-        from_s: Some(2.0),
-        to_s: Some(1.0),
-        ..eeg
-    });
+    let other = refuse(CsvOptions { stream: Some("x".into()), ..CsvOptions::default() });
+    let eeg = CsvOptions { stream: Some("eeg".into()), ..CsvOptions::default() };
+    let channel = refuse(CsvOptions { channels: Some(vec![3]), ..eeg.clone() });
+    let ranges = [(2.0, 1.0), (1.0, 1.0), (f64::NAN, 1.0), (0.0, f64::NAN)]
+        .map(|(from_s, to_s)| refuse(CsvOptions { from_s: Some(from_s), to_s: Some(to_s), ..eeg.clone() }));
 
-    assert_eq!(
-        which.to_string(),
-        "recording has several streams, name one of eeg, aux"
-    );
+    assert_eq!(which.to_string(), "recording has several streams, name one of eeg, aux");
     assert!(other.to_string().contains("which has eeg, aux"), "{other}");
     assert_eq!(channel.to_string(), "channel number must be below 1, got 3");
-    assert!(matches!(range, ExportError::Range { .. }));
+    assert!(ranges.iter().all(|error| matches!(error, ExportError::Range { .. })), "{ranges:?}");
 }
 
 #[test]
@@ -246,10 +161,7 @@ fn a_failed_export_leaves_nothing_behind() {
     let dir = tempdir().expect("a directory");
     let recording = recorded(dir.path());
     let before = fs::read_dir(dir.path()).expect("readable").count();
-    let options = CsvOptions {
-        channels: Some(vec![9]),
-        ..CsvOptions::default()
-    };
+    let options = CsvOptions { channels: Some(vec![9]), ..CsvOptions::default() };
 
     export_csv_file(&recording, &options, &dir.path().join("table.csv"), false).expect_err("refused");
 

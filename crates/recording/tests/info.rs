@@ -11,16 +11,8 @@ fn recorded(dir: &std::path::Path) -> Recording {
     feeder.feed(50);
     feeder.lose(25);
     feeder.feed(50);
-    let event = Event {
-        label: "blink".into(),
-        stream: Some(0),
-        index: Some(350),
-        ..Event::default()
-    };
-    feeder
-        .writer
-        .event(&event, ANCHOR.monotonic_ns + 1_000_000_000)
-        .expect("noted");
+    let event = Event { label: "blink".into(), stream: Some(0), index: Some(350), ..Event::default() };
+    feeder.writer.event(&event, ANCHOR.monotonic_ns + 1_000_000_000).expect("noted");
     open(&feeder.finish().path)
 }
 
@@ -33,16 +25,10 @@ fn the_account_and_the_places_are_right() {
     let stream = &info.streams[0];
     assert_eq!((stream.rate.as_str(), stream.rate_hz), ("250/1", 250.0));
     assert_eq!((stream.first_index, stream.last_index), (Some(100), Some(1124)));
-    assert_eq!(
-        (stream.recorded, stream.lost, stream.paused, stream.balanced),
-        (1000, 25, 0, true)
-    );
+    assert_eq!((stream.recorded, stream.lost, stream.paused, stream.balanced), (1000, 25, 0, true));
     assert_eq!((stream.duration_s, info.duration_s), (4.1, 4.1));
     assert_eq!(stream.channels, ["CH1 [uV]", "CH2 [uV]"]);
-    assert_eq!(
-        (info.gaps[0].first_index, info.gaps[0].n, info.gaps[0].reason),
-        (600, 25, GapReason::Device)
-    );
+    assert_eq!((info.gaps[0].first_index, info.gaps[0].n, info.gaps[0].reason), (600, 25, GapReason::Device));
     assert_eq!((info.gaps[0].time_s, info.markers[0].time_s), (2.0, 1.0));
     assert!(info.closed && info.degraded);
     assert_eq!(info.start_unix_ns, ANCHOR.unix_ns);
@@ -65,12 +51,7 @@ fn programs_get_json() {
 fn people_get_a_page() {
     let dir = tempdir().expect("a directory");
     let info = RecordingInfo::of(&recorded(dir.path())).expect("readable");
-    let info = RecordingInfo {
-        path: "run.mcap".into(),
-        bytes: 4711,
-        start: "then".into(),
-        ..info
-    };
+    let info = RecordingInfo { path: "run.mcap".into(), bytes: 4711, start: "then".into(), ..info };
 
     let expected = "\
 file       run.mcap
@@ -117,18 +98,12 @@ fn a_damaged_chunk_does_not_hide_the_rest() {
     let path = recorded(dir.path()).path().to_owned();
     let mut bytes = std::fs::read(&path).expect("readable");
     // The mark is in the last chunk, which ends before the message indexes and the summary.
-    let chunk = bytes
-        .windows(4)
-        .rposition(|window| window == b"\x28\xb5\x2f\xfd")
-        .expect("a chunk of zstd");
+    let chunk = bytes.windows(4).rposition(|window| window == b"\x28\xb5\x2f\xfd").expect("a chunk of zstd");
     bytes[chunk + 30] ^= 1;
     std::fs::write(&path, &bytes).expect("written");
 
     let info = RecordingInfo::of(&open(&path)).expect("readable");
 
-    assert_eq!(
-        (info.damaged_chunks, info.markers.len(), info.gaps.len()),
-        (1, 0, 1)
-    );
+    assert_eq!((info.damaged_chunks, info.markers.len(), info.gaps.len()), (1, 0, 1));
     assert!(info.degraded);
 }

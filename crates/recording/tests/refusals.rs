@@ -48,22 +48,13 @@ fn a_recording_of_a_newer_format_is_refused() {
     let dir = tempdir().expect("a directory");
     let mut file = mcap::Writer::new(std::io::Cursor::new(Vec::new())).expect("in memory");
     let metadata = [("start_unix_ns", "1"), ("format_version", "99")];
-    let metadata = metadata
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .into();
-    file.write_metadata(&mcap::records::Metadata {
-        name: "recording".into(),
-        metadata,
-    })
-    .expect("in memory");
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    file.write_metadata(&mcap::records::Metadata { name: "recording".into(), metadata }).expect("in memory");
     file.finish().expect("in memory");
     let path = dir.path().join("newer.mcap");
     fs::write(&path, file.into_inner().into_inner()).expect("written");
 
-    assert!(matches!(
-        Recording::open(&path),
-        Err(ReadError::Newer { version: 99, .. })
-    ));
+    assert!(matches!(Recording::open(&path), Err(ReadError::Newer { version: 99, .. })));
 }
 
 #[test]
@@ -71,17 +62,9 @@ fn a_stream_that_cannot_be_stored_leaves_no_file() {
     let dir = tempdir().expect("a directory");
     let mut spectrum = counts_stream("psd", 1);
     spectrum.spec.kind = SignalKind::Spectrum;
-    spectrum.spec.spectrum = Some(SpectrumSpec {
-        bins: 5,
-        bin_hz: 1.0,
-        window: "hann",
-    });
+    spectrum.spec.spectrum = Some(SpectrumSpec { bins: 5, bin_hz: 1.0, window: "hann" });
 
-    for streams in [
-        vec![spectrum],
-        vec![counts_stream("a", 1), counts_stream("a", 2)],
-        vec![counts_stream("", 1)],
-    ] {
+    for streams in [vec![spectrum], vec![counts_stream("a", 1), counts_stream("a", 2)], vec![counts_stream("", 1)]] {
         let refused = RecordingWriter::create(options(dir.path()), streams, ANCHOR);
         assert!(matches!(refused, Err(WriteError::Unsupported { .. })));
     }
@@ -91,10 +74,7 @@ fn a_stream_that_cannot_be_stored_leaves_no_file() {
 #[test]
 fn a_name_that_leads_elsewhere_is_refused() {
     let dir = tempdir().expect("a directory");
-    let options = RecordingOptions {
-        name: Some("../other".into()),
-        ..options(dir.path())
-    };
+    let options = RecordingOptions { name: Some("../other".into()), ..options(dir.path()) };
 
     let refused = RecordingWriter::create(options, vec![counts_stream("eeg", 1)], ANCHOR);
 
@@ -111,8 +91,5 @@ fn a_directory_that_cannot_be_made_is_named() {
         panic!("a file is no directory");
     };
 
-    assert!(
-        error.to_string().starts_with("cannot create directory"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("cannot create directory"), "{error}");
 }

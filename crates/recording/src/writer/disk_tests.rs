@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crossbeam::channel::{self, Receiver};
+use crossbeam::channel::{self, Receiver, Sender};
 use tempfile::{TempDir, tempdir};
 use wavedeck_api::{
     clock::Anchor,
@@ -53,19 +53,11 @@ impl Disk for FaultyDisk {
             gate.recv().unwrap_or(());
         }
         let capacity = self.faults.capacity.load(SeqCst);
-        let room = if capacity == 0 {
-            u64::MAX
-        } else {
-            capacity.saturating_sub(self.written)
-        };
+        let room = if capacity == 0 { u64::MAX } else { capacity.saturating_sub(self.written) };
         let fitting = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
         self.file.append(&bytes[..fitting])?;
         self.written += fitting as u64;
-        if fitting == bytes.len() {
-            Ok(())
-        } else {
-            Err(ErrorKind::StorageFull.into())
-        }
+        if fitting == bytes.len() { Ok(()) } else { Err(ErrorKind::StorageFull.into()) }
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -84,22 +76,33 @@ impl Disk for FaultyDisk {
 
 /// A recording on a faulty disk.
 struct Bench {
+    /// Before the writer: a test that fails must not leave it waiting for the disk.
+    leave: Option<Sender<()>>,
     dir: TempDir,
     writer: RecordingWriter,
     faults: Arc<Faults>,
     next: u64,
+    /// Frames of a packet.
+    frames: u32,
 }
 
 fn options(dir: &Path) -> RecordingOptions {
-    RecordingOptions {
-        dir: dir.to_owned(),
-        name: Some("run".into()),
-        ..RecordingOptions::default()
-    }
+    RecordingOptions { dir: dir.to_owned(), name: Some("run".into()), ..RecordingOptions::default() }
 }
 
 impl Bench {
-    fn new(change: impl FnOnce(&mut RecordingOptions), gate: Option<Receiver<()>>) -> Self {
+    fn new(change: impl FnOnce(&mut RecordingOptions)) -> Self {
+        Self::behind(None, change)
+    }
+
+    /// On a disk that takes no more than the beginning until `leave` is dropped.
+    fn standing_still(change: impl FnOnce(&mut RecordingOptions)) -> Self {
+        let (leave, gate) = channel::unbounded();
+        leave.send(()).expect("held by the disk");
+        Self { leave: Some(leave), ..Self::behind(Some(gate), change) }
+    }
+
+    fn behind(gate: Option<Receiver<()>>, change: impl FnOnce(&mut RecordingOptions)) -> Self {
         let dir = tempdir().expect("a directory");
         let faults = Arc::new(Faults::default());
         let spec = StreamSpec {
@@ -109,47 +112,27 @@ impl Bench {
             max_batch: FRAMES,
             spectrum: None,
         };
-        let stream = StreamInfo {
-            name: "eeg".into(),
-            spec,
-            device: String::new(),
-        };
-        let anchor = Anchor {
-            monotonic_ns: 0,
-            unix_ns: 1,
-        };
+        let stream = StreamInfo { name: "eeg".into(), spec, device: String::new() };
+        let anchor = Anchor { monotonic_ns: 0, unix_ns: 1 };
         let mut options = options(dir.path());
         change(&mut options);
         let shared = Arc::clone(&faults);
-        let disk = move |file| -> Box<dyn Disk> {
-            Box::new(FaultyDisk {
-                file,
-                faults: shared,
-                written: 0,
-                gate,
-            })
-        };
+        let disk = move |file| -> Box<dyn Disk> { Box::new(FaultyDisk { file, faults: shared, written: 0, gate }) };
         let writer = RecordingWriter::create_on(options, &[stream], anchor, disk).expect("created");
-        Self {
-            dir,
-            writer,
-            faults,
-            next: 0,
-        }
+        Self { leave: None, dir, writer, faults, next: 0, frames: FRAMES }
     }
 
     fn try_feed(&mut self) -> Result<(), WriteError> {
         let header = PacketHeader {
             first_sample: self.next,
             timestamp_ns: self.next * 1_000_000,
-            batch_size: FRAMES,
+            batch_size: self.frames,
             channels: 1,
             ..PacketHeader::default()
         };
         // Hard to compress, so that bytes in are about bytes out.
-        let samples: Vec<i32> = (0..FRAMES).map(|n| noise(self.next + u64::from(n))).collect();
-        self.writer
-            .batch_counts(0, &header, &samples, header.timestamp_ns)?;
+        let samples: Vec<i32> = (0..self.frames).map(|n| noise(self.next + u64::from(n))).collect();
+        self.writer.batch_counts(0, &header, &samples, header.timestamp_ns)?;
         self.next = header.end_sample();
         self.writer.tick(header.timestamp_ns)
     }
@@ -164,11 +147,7 @@ impl Bench {
 }
 
 fn noise(index: u64) -> i32 {
-    (index
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        .rotate_left(29)
-        .wrapping_mul(0xbf58_476d_1ce4_e5b9)
-        >> 32) as i32
+    (index.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32) as i32
 }
 
 /// Frames of a recording, each of which must be as it was fed.
@@ -196,7 +175,7 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 #[test]
 fn a_full_disk_keeps_every_chunk_before_and_the_file_is_closed() {
-    let mut bench = Bench::new(|_| {}, None);
+    let mut bench = Bench::new(|_| {});
     bench.faults.capacity.store(60_000, SeqCst);
     let error = bench.feed_until_error();
     assert!(matches!(error, WriteError::Failed { .. }), "{error}");
@@ -204,20 +183,12 @@ fn a_full_disk_keeps_every_chunk_before_and_the_file_is_closed() {
     // Room for the end of the file, as a spare would give it.
     bench.faults.capacity.store(0, SeqCst);
 
-    let Finished {
-        path, ledger, bytes, ..
-    } = bench.writer.finish().expect("closed");
+    let Finished { path, ledger, bytes, .. } = bench.writer.finish().expect("closed");
 
     let recording = Recording::open(&path).expect("a recording");
     assert!(recording.is_closed());
     assert_eq!(bytes, recording.bytes());
-    assert!(
-        recording
-            .ledger()
-            .failed
-            .as_deref()
-            .is_some_and(|reason| reason.contains("cannot write"))
-    );
+    assert!(recording.ledger().failed.as_deref().is_some_and(|reason| reason.contains("cannot write")));
     let frames = check_frames(&path);
     assert_eq!(frames, ledger.streams[0].recorded);
     assert!(frames > 5000 && frames < accepted, "{frames} of {accepted}");
@@ -226,7 +197,7 @@ fn a_full_disk_keeps_every_chunk_before_and_the_file_is_closed() {
 
 #[test]
 fn a_disk_that_stays_full_leaves_a_part_file_of_whole_chunks() {
-    let mut bench = Bench::new(|_| {}, None);
+    let mut bench = Bench::new(|_| {});
     bench.faults.capacity.store(60_000, SeqCst);
     bench.feed_until_error();
     bench.faults.capacity.store(60_001, SeqCst);
@@ -234,9 +205,7 @@ fn a_disk_that_stays_full_leaves_a_part_file_of_whole_chunks() {
 
     let error = bench.writer.finish().expect_err("no room");
 
-    let WriteError::NotClosed { path, kept_bytes, .. } = error else {
-        panic!("{error}")
-    };
+    let WriteError::NotClosed { path, kept_bytes, .. } = error else { panic!("{error}") };
     assert_eq!(path, part);
     assert_eq!(std::fs::metadata(&part).expect("there").len(), kept_bytes);
     assert!(check_frames(&part) > 5000);
@@ -244,7 +213,7 @@ fn a_disk_that_stays_full_leaves_a_part_file_of_whole_chunks() {
 
 #[test]
 fn after_a_failed_sync_nothing_is_called_saved_and_the_disk_is_not_asked_again() {
-    let mut bench = Bench::new(|options| options.sync_interval = Duration::ZERO, None);
+    let mut bench = Bench::new(|options| options.sync_interval = Duration::ZERO);
     let status = bench.writer.status();
     bench.faults.sync_fails.store(true, SeqCst);
     let saved = status.saved_bytes();
@@ -255,51 +224,28 @@ fn after_a_failed_sync_nothing_is_called_saved_and_the_disk_is_not_asked_again()
 
     assert_eq!(bench.faults.syncs.load(SeqCst), syncs);
     assert_eq!((status.saved_bytes(), status.saved_samples(0)), (saved, 0));
-    assert!(
-        finished
-            .ledger
-            .failed
-            .is_some_and(|reason| reason.contains("a bad sector"))
-    );
+    assert!(finished.ledger.failed.is_some_and(|reason| reason.contains("a bad sector")));
     check_frames(&finished.path);
 }
 
 #[test]
 fn a_disk_that_stands_still_makes_packets_refused_and_memory_stay() {
-    let (leave, gate) = channel::unbounded();
-    leave.send(()).expect("held by the disk");
-    let mut bench = Bench::new(|options| options.max_pending_bytes = 100_000, Some(gate));
+    let mut bench = Bench::standing_still(|options| options.max_pending_bytes = 100_000);
     let status = bench.writer.status();
 
     let error = bench.feed_until_error();
-    assert!(
-        matches!(
-            error,
-            WriteError::Overflow {
-                limit_bytes: 100_000,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, WriteError::Overflow { limit_bytes: 100_000, .. }), "{error}");
     assert!(status.pending_bytes() <= 110_000, "{}", status.pending_bytes());
     let lost_from = bench.next;
     for _ in 0..1000 {
         assert!(matches!(bench.try_feed(), Err(WriteError::Overflow { .. })));
-        bench
-            .writer
-            .tick(bench.next * 1_000_000 + 3_600_000_000_000)
-            .expect("open");
+        bench.writer.tick(bench.next * 1_000_000 + 3_600_000_000_000).expect("open");
     }
     assert!(status.pending_bytes() <= 110_000, "{}", status.pending_bytes());
-    drop(leave);
+    bench.leave = None;
     wait_until("the disk goes on", || status.pending_bytes() < 50_000);
     bench.next += 500;
-    let gap = Gap {
-        first_index: lost_from,
-        n: 500,
-        reason: GapReason::Overrun,
-    };
+    let gap = Gap { first_index: lost_from, n: 500, reason: GapReason::Overrun };
     bench.writer.gap(0, &gap, 0).expect("noted");
     bench.try_feed().expect("taken again");
 
@@ -312,10 +258,36 @@ fn a_disk_that_stands_still_makes_packets_refused_and_memory_stay() {
 }
 
 #[test]
+fn small_packets_count_as_waiting_and_stay_when_others_are_refused() {
+    let mut bench = Bench::standing_still(|options| options.max_pending_bytes = 3000);
+    bench.frames = 9;
+    let status = bench.writer.status();
+    let waiting = status.pending_bytes();
+    bench.try_feed().expect("taken");
+    assert_eq!(status.pending_bytes() - waiting, 9 * 4);
+
+    let error = bench.feed_until_error();
+
+    assert!(matches!(error, WriteError::Overflow { limit_bytes: 3000, .. }), "{error}");
+    let accepted = bench.writer.recorded(0);
+    assert!(accepted > 100 && accepted == bench.next, "{accepted}");
+    bench.leave = None;
+    bench.writer.commit().expect("open");
+    wait_until("the disk goes on", || status.pending_bytes() == 0);
+    let gap = Gap { first_index: bench.next, n: 77, reason: GapReason::Overrun };
+    bench.next += 77;
+    bench.writer.gap(0, &gap, 0).expect("noted");
+    bench.try_feed().expect("taken again");
+    let finished = bench.writer.finish().expect("closed");
+    let ledger = &finished.ledger.streams[0];
+    assert_eq!((ledger.recorded, ledger.lost(), ledger.is_balanced()), (accepted + 9, 77, true));
+    assert_eq!(check_frames(&finished.path), ledger.recorded);
+    assert_eq!((status.pending_bytes(), status.saved_samples(0)), (0, ledger.recorded));
+}
+
+#[test]
 fn saved_follows_written_when_the_disk_confirms() {
-    let (leave, gate) = channel::unbounded();
-    leave.send(()).expect("held by the disk");
-    let mut bench = Bench::new(|options| options.sync_interval = Duration::ZERO, Some(gate));
+    let mut bench = Bench::standing_still(|options| options.sync_interval = Duration::ZERO);
     let status = bench.writer.status();
     for _ in 0..10 {
         bench.try_feed().expect("taken");
@@ -323,7 +295,7 @@ fn saved_follows_written_when_the_disk_confirms() {
     bench.writer.commit().expect("open");
     assert_eq!((status.saved_samples(0), status.saved_until_ns()), (0, 0));
 
-    drop(leave);
+    bench.leave = None;
     wait_until("all is saved", || status.saved_samples(0) == 1000);
 
     wait_until("the time follows", || status.saved_until_ns() == 1_000_000_000);
@@ -334,36 +306,21 @@ fn saved_follows_written_when_the_disk_confirms() {
 
 #[test]
 fn a_mark_is_saved_without_waiting_for_the_interval() {
-    let mut bench = Bench::new(|options| options.sync_interval = Duration::from_secs(3600), None);
+    let mut bench = Bench::new(|options| options.sync_interval = Duration::from_secs(3600));
     let status = bench.writer.status();
     let before = status.syncs();
-    bench
-        .writer
-        .event(
-            &Event {
-                label: "now".into(),
-                ..Event::default()
-            },
-            1,
-        )
-        .expect("noted");
+    bench.writer.event(&Event { label: "now".into(), ..Event::default() }, 1).expect("noted");
 
     bench.writer.tick(100_000_000).expect("open");
 
-    wait_until("the mark is saved", || {
-        status.syncs() > before && status.saved_bytes() == status.accepted_bytes()
-    });
+    wait_until("the mark is saved", || status.syncs() > before && status.saved_bytes() == status.accepted_bytes());
 }
 
 #[test]
 fn a_storm_of_gaps_makes_no_more_than_ten_chunks_a_second() {
-    let mut bench = Bench::new(|_| {}, None);
+    let mut bench = Bench::new(|_| {});
     for n in 0..1000u64 {
-        let gap = Gap {
-            first_index: n * 2,
-            n: 1,
-            reason: GapReason::Device,
-        };
+        let gap = Gap { first_index: n * 2, n: 1, reason: GapReason::Device };
         bench.writer.gap(0, &gap, n * 1_000_000).expect("noted");
         bench.writer.tick(n * 1_000_000).expect("open");
     }
@@ -371,11 +328,7 @@ fn a_storm_of_gaps_makes_no_more_than_ten_chunks_a_second() {
     let finished = bench.writer.finish().expect("closed");
 
     let recording = Recording::open(&finished.path).expect("a recording");
-    assert!(
-        recording.chunks().len() <= 12,
-        "{} chunks",
-        recording.chunks().len()
-    );
+    assert!(recording.chunks().len() <= 12, "{} chunks", recording.chunks().len());
     assert_eq!(recording.gaps().expect("readable").len(), 1000);
     drop(bench.dir);
 }

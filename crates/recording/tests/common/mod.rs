@@ -8,14 +8,10 @@ use wavedeck_api::{
     signal::{ChannelSpec, Rate, SignalKind, StreamSpec},
 };
 use wavedeck_recording::{
-    Batches, DecodedBatch, Finished, Gap, GapTracker, Recording, RecordingOptions, RecordingWriter, Samples,
-    StreamInfo,
+    Batches, DecodedBatch, Finished, Gap, GapTracker, Recording, RecordingOptions, RecordingWriter, Samples, StreamInfo,
 };
 
-pub(crate) const ANCHOR: Anchor = Anchor {
-    monotonic_ns: 5_000_000_000,
-    unix_ns: 1_795_529_858_123_456_789,
-};
+pub(crate) const ANCHOR: Anchor = Anchor { monotonic_ns: 5_000_000_000, unix_ns: 1_795_529_858_123_456_789 };
 pub(crate) const BATCH: u32 = 10;
 
 pub(crate) fn options(dir: &Path) -> RecordingOptions {
@@ -31,33 +27,19 @@ pub(crate) fn options(dir: &Path) -> RecordingOptions {
 }
 
 pub(crate) fn counts_stream(name: &str, channels: usize) -> StreamInfo {
-    let channels = (1..=channels)
-        .map(|n| ChannelSpec::counts(format!("CH{n}"), "uV", 0.5 * n as f64))
-        .collect();
+    let channels = (1..=channels).map(|n| ChannelSpec::counts(format!("CH{n}"), "uV", 0.5 * n as f64)).collect();
     stream(name, SignalKind::Counts, channels)
 }
 
 pub(crate) fn physical_stream(name: &str, channels: usize) -> StreamInfo {
-    let channels = (1..=channels)
-        .map(|n| ChannelSpec::physical(format!("CH{n}"), "mV"))
-        .collect();
+    let channels = (1..=channels).map(|n| ChannelSpec::physical(format!("CH{n}"), "mV")).collect();
     stream(name, SignalKind::Physical, channels)
 }
 
 fn stream(name: &str, kind: SignalKind, channels: Vec<ChannelSpec>) -> StreamInfo {
     let rate = Rate::new(250, 1).expect("positive");
-    let spec = StreamSpec {
-        kind,
-        channels: channels.into(),
-        rate,
-        max_batch: BATCH,
-        spectrum: None,
-    };
-    StreamInfo {
-        name: name.into(),
-        spec,
-        device: "a board".into(),
-    }
+    let spec = StreamSpec { kind, channels: channels.into(), rate, max_batch: BATCH, spectrum: None };
+    StreamInfo { name: name.into(), spec, device: "a board".into() }
 }
 
 /// The count of a channel at an index, the same on every call; now and then one at the end of the range.
@@ -72,9 +54,7 @@ pub(crate) fn count(index: u64, channel: usize) -> i32 {
 
 pub(crate) fn counts(first: u64, frames: u32, channels: usize) -> Vec<i32> {
     let frames = first..first + u64::from(frames);
-    frames
-        .flat_map(|index| (0..channels).map(move |channel| count(index, channel)))
-        .collect()
+    frames.flat_map(|index| (0..channels).map(move |channel| count(index, channel))).collect()
 }
 
 pub(crate) fn header(seq: u64, first_sample: u64, channels: usize) -> PacketHeader {
@@ -101,15 +81,8 @@ pub(crate) struct Feeder {
 
 impl Feeder {
     pub(crate) fn new(options: RecordingOptions, channels: usize) -> Self {
-        let writer =
-            RecordingWriter::create(options, vec![counts_stream("eeg", channels)], ANCHOR).expect("created");
-        Self {
-            writer,
-            channels,
-            seq: 0,
-            next: 0,
-            tracker: GapTracker::new(),
-        }
+        let writer = RecordingWriter::create(options, vec![counts_stream("eeg", channels)], ANCHOR).expect("created");
+        Self { writer, channels, seq: 0, next: 0, tracker: GapTracker::new() }
     }
 
     pub(crate) fn feed(&mut self, batches: u32) {
@@ -119,9 +92,7 @@ impl Feeder {
                 self.writer.gap(0, &gap, header.timestamp_ns).expect("noted");
             }
             let samples = counts(self.next, BATCH, self.channels);
-            self.writer
-                .batch_counts(0, &header, &samples, header.timestamp_ns)
-                .expect("taken");
+            self.writer.batch_counts(0, &header, &samples, header.timestamp_ns).expect("taken");
             self.seq += 1;
             self.next += u64::from(BATCH);
             self.writer.tick(header.timestamp_ns).expect("open");
@@ -143,15 +114,23 @@ pub(crate) fn all(batches: Batches) -> Vec<DecodedBatch> {
     batches.map(|batch| batch.expect("whole")).collect()
 }
 
+/// Frames in all batches, of which none may be missing in between.
+pub(crate) fn unbroken(batches: &[DecodedBatch]) -> u64 {
+    for pair in batches.windows(2) {
+        assert_eq!(pair[0].end_index(), pair[1].first_index);
+    }
+    frames(batches)
+}
+
+/// Frames in all batches.
+pub(crate) fn frames(batches: &[DecodedBatch]) -> u64 {
+    batches.iter().map(|batch| u64::from(batch.n_frames)).sum()
+}
+
 /// Checks that a batch holds what was fed.
 pub(crate) fn assert_as_fed(batch: &DecodedBatch, channels: usize) {
     let expected = counts(batch.first_index, batch.n_frames, channels);
-    assert_eq!(
-        batch.samples,
-        Samples::Counts(expected),
-        "batch at {}",
-        batch.first_index
-    );
+    assert_eq!(batch.samples, Samples::Counts(expected), "batch at {}", batch.first_index);
 }
 
 pub(crate) fn open(path: &Path) -> Recording {
@@ -159,9 +138,5 @@ pub(crate) fn open(path: &Path) -> Recording {
 }
 
 pub(crate) fn gap(first_index: u64, n: u64, reason: wavedeck_recording::GapReason) -> Gap {
-    Gap {
-        first_index,
-        n,
-        reason,
-    }
+    Gap { first_index, n, reason }
 }
