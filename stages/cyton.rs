@@ -20,25 +20,16 @@ use serialport::SerialPort;
 use wavedeck_api::{clock, prelude::*};
 
 static PARAMS: &[ParamSpec] = &[
-    ParamSpec::text("port", "")
-        .help("Serial port of the dongle, such as /dev/ttyUSB0; `wavedeck devices` lists them."),
-    ParamSpec::bool("daisy", false)
-        .help("With a Daisy on top: 16 channels at 125 Hz instead of 8 at 250 Hz."),
-    ParamSpec::choice("gain", 6, &["1", "2", "4", "6", "8", "12", "24"])
-        .help("Gain of every channel's amplifier."),
-    ParamSpec::choice(
-        "test_signal",
-        0,
-        &["off", "ground", "slow", "slow_2x", "fast", "fast_2x", "dc"],
-    )
-    .help("Signal of the board itself in place of the electrodes."),
+    ParamSpec::text("port", "").help("Serial port of the dongle, such as /dev/ttyUSB0; `wavedeck devices` lists them."),
+    ParamSpec::bool("daisy", false).help("With a Daisy on top: 16 channels at 125 Hz instead of 8 at 250 Hz."),
+    ParamSpec::choice("gain", 6, &["1", "2", "4", "6", "8", "12", "24"]).help("Gain of every channel's amplifier."),
+    ParamSpec::choice("test_signal", 0, &["off", "ground", "slow", "slow_2x", "fast", "fast_2x", "dc"])
+        .help("Signal of the board itself in place of the electrodes."),
     ParamSpec::int("batch", 10, 1..=64)
         .unit("samples")
         .help("Samples per packet: fewer for less delay, more for less work."),
     ParamSpec::bool("reconnect", true).help("When the dongle is unplugged, wait for it and go on."),
-    ParamSpec::int("baud", 115_200, 1_200..=4_000_000)
-        .unit("Bd")
-        .help("Speed of the serial line."),
+    ParamSpec::int("baud", 115_200, 1_200..=4_000_000).unit("Bd").help("Speed of the serial line."),
 ];
 
 /// Keys of the test signals, in the order of their labels; 0 is none.
@@ -100,11 +91,7 @@ struct Watch {
 impl Cyton {
     fn build(ctx: &mut BuildContext<'_>) -> Result<Box<dyn Stage>, BuildError> {
         let params = ctx.params();
-        let layout = if params.bool("daisy") {
-            Layout::Daisy
-        } else {
-            Layout::Cyton
-        };
+        let layout = if params.bool("daisy") { Layout::Daisy } else { Layout::Cyton };
         let gain_code = params.choice("gain");
         let gain = GAINS[gain_code];
         let scale = microvolts_per_count(gain);
@@ -120,11 +107,7 @@ impl Cyton {
             spectrum: None,
         };
         let path = params.text("port").to_string();
-        let name = if layout == Layout::Daisy {
-            "OpenBCI Cyton with Daisy"
-        } else {
-            "OpenBCI Cyton"
-        };
+        let name = if layout == Layout::Daisy { "OpenBCI Cyton with Daisy" } else { "OpenBCI Cyton" };
         ctx.set_device(format!("{name}, gain {gain}, on {path}"));
         let output = ctx.output::<Counts>("out", spec)?;
         Ok(Box::new(Self {
@@ -168,11 +151,7 @@ impl Cyton {
         let next_index = self.packing.index_at(now_ns);
         self.decoder.restart(next_index);
         self.intake.reset();
-        self.watch = Watch {
-            last_row_ns: now_ns,
-            first_row: self.watch.first_row,
-            ..Watch::default()
-        };
+        self.watch = Watch { last_row_ns: now_ns, first_row: self.watch.first_row, ..Watch::default() };
         self.line = Line::Streaming(port);
         Ok(true)
     }
@@ -254,10 +233,7 @@ impl Cyton {
             );
         }
         if silent_ns >= RESTART_NS && self.reconnects {
-            ctx.note(
-                Level::Warn,
-                format!("no frames from {} for 10 s: starting the board anew", self.path),
-            );
+            ctx.note(Level::Warn, format!("no frames from {} for 10 s: starting the board anew", self.path));
             self.line = Line::Closed(Instant::now());
         }
     }
@@ -288,17 +264,11 @@ impl Stage for Cyton {
             self.packing.send();
             return Ok(self.come_back(ctx));
         }
-        let longest = self
-            .packing
-            .time_left()
-            .map_or(ctx.tick(), |left| left.min(ctx.tick()));
+        let longest = self.packing.time_left().map_or(ctx.tick(), |left| left.min(ctx.tick()));
         if let Err(error) = self.read(longest) {
             let what = format!("{} is gone: {error}", self.path);
             if !self.reconnects {
-                return Err(StageError::Device {
-                    what,
-                    source: Some(Box::new(error)),
-                });
+                return Err(StageError::Device { what, source: Some(Box::new(error)) });
             }
             ctx.note(Level::Error, format!("{what}; waiting for it to come back"));
             self.line = Line::Closed(Instant::now() + RETRY);
@@ -322,10 +292,7 @@ impl Stage for Cyton {
             let samples = self.decoder.next_index().saturating_sub(index + 1);
             if seconds >= 10.0 {
                 let rate = samples as f64 / seconds;
-                ctx.note(
-                    Level::Info,
-                    format!("{} ran at {rate:.3} Hz over {seconds:.0} s", self.path),
-                );
+                ctx.note(Level::Info, format!("{} ran at {rate:.3} Hz over {seconds:.0} s", self.path));
             }
         }
         Ok(())
@@ -333,8 +300,5 @@ impl Stage for Cyton {
 }
 
 fn device_error(error: BoardError) -> StageError {
-    StageError::Device {
-        what: error.to_string(),
-        source: Some(Box::new(error)),
-    }
+    StageError::Device { what: error.to_string(), source: Some(Box::new(error)) }
 }

@@ -1,11 +1,7 @@
 //! What the front end itself remembers: which view, which choice, what is being typed. Knows nothing of drawing.
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use wavedeck_api::{
-    handle::RecordingState,
-    signal::SignalKind,
-    stage::Level,
-};
+use wavedeck_api::{handle::RecordingState, signal::SignalKind, stage::Level};
 
 use super::{
     form::{FieldEdit, Form},
@@ -217,9 +213,9 @@ impl App {
     /// Looks at the next output that has waves.
     pub fn watch_next(&mut self, snapshot: &Snapshot) -> Option<String> {
         let waves: Vec<&OutputInfo> = waves(snapshot).collect();
-        let here = self.output(snapshot).and_then(|now| {
-            waves.iter().position(|output| output.stage == now.stage && output.port == now.port)
-        });
+        let here = self
+            .output(snapshot)
+            .and_then(|now| waves.iter().position(|output| output.stage == now.stage && output.port == now.port));
         let next = waves.get((here? + 1) % waves.len())?;
         self.watched = Some((next.stage.clone(), next.port));
         self.marks.clear();

@@ -69,7 +69,11 @@ fn stage(id: &str, kind: &'static str, packets: u64) -> StageTelemetry {
         busy: std::time::Duration::from_micros(packets * 30),
         worst: std::time::Duration::from_micros(700),
         waits: kind == "synthetic",
-        outputs: vec![("out", OutputCounts { sent_packets: packets, sent_samples: packets * 25, ..Default::default() })],
+        is_source: false,
+        outputs: vec![(
+            "out",
+            OutputCounts { sent_packets: packets, sent_samples: packets * 25, ..Default::default() },
+        )],
     }
 }
 

@@ -224,7 +224,12 @@ fn typed(spec: &ParamSpec, text: &str) -> Value {
 
 /// Digits behind the point that a step needs, at most 9.
 fn decimals(step: f64) -> usize {
-    (0..9).find(|n| { let scaled = step * 10_f64.powi(*n); (scaled - scaled.round()).abs() < 1e-6 * scaled }).unwrap_or(9) as usize
+    (0..9)
+        .find(|n| {
+            let scaled = step * 10_f64.powi(*n);
+            (scaled - scaled.round()).abs() < 1e-6 * scaled
+        })
+        .unwrap_or(9) as usize
 }
 
 #[cfg(test)]

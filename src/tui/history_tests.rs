@@ -85,7 +85,10 @@ fn coarse_and_fine_levels_agree_with_the_samples_themselves() {
             let Column::Range { min, max } = *column else { panic!("{seconds} {dot}: {column:?}") };
             let frames = sweep.frames_of(dot);
             // Bins belong to the column they begin in: up to one bin from the neighbour may come in.
-            let exact = frames.clone().map(|sample| wave(sample, 1)).fold((f32::MAX, f32::MIN), |a, v| (a.0.min(v), a.1.max(v)));
+            let exact = frames
+                .clone()
+                .map(|sample| wave(sample, 1))
+                .fold((f32::MAX, f32::MIN), |a, v| (a.0.min(v), a.1.max(v)));
             assert!(min >= 0.0 && max <= 1009.0);
             if sweep.level == 0 {
                 assert_eq!((min, max), exact, "{seconds} {dot}");

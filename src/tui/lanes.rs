@@ -6,10 +6,11 @@ use super::{
 
 /// Seconds per screen that can be chosen.
 pub const TIME_BASES: [f64; 6] = [2.0, 5.0, 10.0, 20.0, 30.0, 60.0];
-/// Seconds of signal after which scales are chosen from it.
-const FIRST_LOOK_S: f64 = 0.4;
-/// Seconds of signal after which they are chosen again, once: filters have settled by then.
-const SECOND_LOOK_S: f64 = 4.0;
+/// Seconds of signal after which scales are chosen from all there is so far. The last time is when filters have
+/// settled; then scales stay.
+const LOOKS_S: [f64; 3] = [0.02, 0.4, 4.0];
+/// Seconds at the beginning that are not looked at any more once there is so much.
+const SETTLING_S: f64 = 1.0;
 
 /// Seconds of signal that a middle follows.
 const FOLLOWED_S: f64 = 2.0;
@@ -36,15 +37,6 @@ pub enum Middle {
     Zero,
 }
 
-/// What the scales were chosen from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Look {
-    #[default]
-    None,
-    First,
-    Second,
-}
-
 /// The lanes of the output that is looked at.
 #[derive(Clone, Debug)]
 pub struct Lanes {
@@ -56,7 +48,8 @@ pub struct Lanes {
     pub time_base: usize,
     /// What the middles are.
     pub middle: Middle,
-    look: Look,
+    /// Looks taken.
+    looks: usize,
     fit_wanted: bool,
     restarts: u64,
     pass: f64,
@@ -69,7 +62,7 @@ impl Default for Lanes {
             chosen: 0,
             time_base: 2,
             middle: Middle::Recent,
-            look: Look::None,
+            looks: 0,
             fit_wanted: false,
             restarts: 0,
             pass: 0.0,
@@ -88,7 +81,7 @@ impl Lanes {
         let lane = Lane { scale: 1.0, middle: 0.0, is_chosen: false };
         self.all = vec![lane; channels];
         self.chosen = self.chosen.min(channels.saturating_sub(1));
-        self.look = Look::None;
+        self.looks = 0;
         self.fit_wanted = false;
         self.restarts = 0;
         self.pass = 0.0;
@@ -110,19 +103,18 @@ impl Lanes {
                 self.centre_all(history);
             }
         }
-        if seen < FIRST_LOOK_S {
+        if seen < LOOKS_S[0] {
             return false;
         }
         let asked = std::mem::take(&mut self.fit_wanted);
+        let due = LOOKS_S.iter().filter(|after| **after <= seen).count();
         if asked {
             self.fit(history, self.seconds().min(10.0), true);
-            self.look = Look::Second;
-        } else if self.look == Look::None {
-            self.fit(history, FIRST_LOOK_S, false);
-            self.look = Look::First;
-        } else if self.look == Look::First && seen >= SECOND_LOOK_S {
-            self.fit(history, SECOND_LOOK_S - 1.0, false);
-            self.look = Look::Second;
+            self.looks = LOOKS_S.len();
+        } else if due > self.looks {
+            let looked_at = if seen > 2.0 * SETTLING_S { seen - SETTLING_S } else { seen };
+            self.fit(history, looked_at.min(10.0), false);
+            self.looks = due;
         }
         let pass = (history.end() as f64 / (self.seconds() * history.rate_hz())).floor();
         if pass != self.pass {

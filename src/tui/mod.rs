@@ -2,6 +2,7 @@
 //! state of the front end and asks effects of the session, and each frame is drawn from that state and a snapshot.
 pub mod action;
 pub mod app;
+pub mod bindings;
 mod feed;
 #[cfg(test)]
 mod fixtures;
@@ -63,7 +64,9 @@ pub enum Outcome {
     TimeIsUp,
     /// A signal asked the program to end.
     Terminated,
-    /// The terminal is gone, or a person left it while a recording goes on: go on without a screen.
+    /// A person left the screen; the recording goes on without one.
+    Detached,
+    /// The terminal is gone.
     HungUp,
 }
 

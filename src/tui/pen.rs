@@ -32,6 +32,29 @@ pub(super) fn right(text: &str, width: usize, theme: &Theme) -> String {
     format!("{:>width$}", fit(text, width, theme))
 }
 
+/// The text in pieces of at most `width` characters, broken at blanks where there are any.
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut pieces = vec![String::new()];
+    for word in text.split(' ') {
+        let mut rest: Vec<char> = word.chars().collect();
+        while let Some(piece) = pieces.last_mut() {
+            let used = piece.chars().count();
+            let blank = usize::from(used > 0);
+            if used + blank + rest.len() <= width {
+                piece.extend(std::iter::repeat_n(' ', blank).chain(rest.drain(..)));
+                break;
+            }
+            if used == 0 {
+                // A word longer than a line, such as a path.
+                piece.extend(rest.drain(..width));
+            }
+            pieces.push(String::new());
+        }
+    }
+    pieces
+}
+
 /// Text without the characters that a terminal of few signs cannot show.
 pub(super) fn plain(text: &str, theme: &Theme) -> String {
     if !theme.is_plain() {
@@ -148,6 +171,14 @@ mod tests {
         assert_eq!(fit("abcd", 4, &THEME), "abcd");
         assert_eq!(fit("abcd", 0, &THEME), "");
         assert_eq!(right("12", 4, &THEME), "  12");
+    }
+
+    #[test]
+    fn a_long_text_is_broken_at_blanks_and_loses_nothing() {
+        assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrapped("a/long/path x", 4), ["a/lo", "ng/p", "ath", "x"]);
+        assert_eq!(wrapped("", 4), [""]);
+        assert_eq!(wrapped("ab", 0), ["a", "b"]);
     }
 
     #[test]

@@ -33,14 +33,17 @@ impl Readout {
         self.first = page.start;
         self.values = page.clone().map(|channel| history.last(channel)).collect();
         let seconds = app.lanes.seconds();
-        self.beyond = page.clone().map(|channel| {
-            let lane = app.lanes.all.get(channel);
-            lane.zip(history.numbers(channel, seconds)).is_some_and(|(lane, n)| {
-                // A tenth of the lane may hang over before it is worth a sign.
-                let reach = lane.scale * 0.6;
-                n.max > lane.middle + reach || n.min < lane.middle - reach
+        self.beyond = page
+            .clone()
+            .map(|channel| {
+                let lane = app.lanes.all.get(channel);
+                lane.zip(history.numbers(channel, seconds)).is_some_and(|(lane, n)| {
+                    // A tenth of the lane may hang over before it is worth a sign.
+                    let reach = lane.scale * 0.6;
+                    n.max > lane.middle + reach || n.min < lane.middle - reach
+                })
             })
-        }).collect();
+            .collect();
         self.clipped = page.map(|channel| history.is_clipped(channel)).collect();
         self.chosen = history.numbers(app.lanes.chosen, app.lanes.seconds());
         true

@@ -89,7 +89,7 @@ impl<'a> Desk<'a> {
             if self.deadline.is_some_and(|deadline| deadline <= now) {
                 return Ok(Outcome::TimeIsUp);
             }
-            let ready = terminal.wait(self.time_to_wait(now));
+            let ready = terminal.wait(self.time_to_wait(now, terminal.is_clear()));
             if ready.hung_up {
                 return Ok(Outcome::HungUp);
             }
@@ -97,15 +97,15 @@ impl<'a> Desk<'a> {
                 Turn::On => {}
                 Turn::Gone => return Ok(Outcome::HungUp),
                 Turn::Next(Next::Quit) => return Ok(Outcome::Quit),
-                Turn::Next(Next::Detach) => return Ok(Outcome::HungUp),
+                Turn::Next(Next::Detach) => return Ok(Outcome::Detached),
                 Turn::Next(Next::Continue) => {}
             }
         }
     }
 
-    fn time_to_wait(&self, now: Instant) -> Duration {
+    fn time_to_wait(&self, now: Instant, can_draw: bool) -> Duration {
         let mut until = self.next_look;
-        if self.shows_motion() {
+        if can_draw && self.shows_motion() {
             until = until.min(self.next_frame);
         }
         let mut wait = until.saturating_duration_since(now);

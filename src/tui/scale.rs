@@ -146,7 +146,11 @@ pub fn bytes(count: f64) -> String {
         count /= 1000.0;
         unit += 1;
     }
-    if unit == 0 || count >= 9.95 { format!("{count:.0} {}", UNITS[unit]) } else { format!("{count:.1} {}", UNITS[unit]) }
+    if unit == 0 || count >= 9.95 {
+        format!("{count:.0} {}", UNITS[unit])
+    } else {
+        format!("{count:.1} {}", UNITS[unit])
+    }
 }
 
 /// A rate in hertz: `250Hz`, `16kHz`.

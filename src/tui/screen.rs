@@ -82,18 +82,16 @@ fn tabs(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
     for (index, view) in View::ALL.into_iter().enumerate() {
         let role = if view == app.view { Role::Chosen } else { Role::Dim };
         spans.push(span(format!(" {} {}", index + 1, view.name()), role, theme));
-        let extra = match view {
-            View::Params if !app.form.staged.is_empty() => Some((format!(" *{}", app.form.staged.len()), Role::Staged)),
-            View::Params if scene.snapshot.locked.is_some() => Some((signs.locked.to_owned(), role)),
-            View::Log => match app.unseen(scene.snapshot) {
-                0 => None,
-                count => Some((format!(" !{count}"), Role::Warn)),
-            },
-            _ => None,
+        let locked = if scene.snapshot.locked.is_some() { signs.locked } else { "" };
+        let (text, loud) = match view {
+            View::Params if !app.form.staged.is_empty() => {
+                (format!("{locked} *{}", app.form.staged.len()), Role::Staged)
+            }
+            View::Params => (locked.to_owned(), role),
+            View::Log if app.unseen(scene.snapshot) > 0 => (format!(" !{}", app.unseen(scene.snapshot)), Role::Warn),
+            _ => (String::new(), role),
         };
-        if let Some((text, role)) = extra {
-            spans.push(span(text, role, theme));
-        }
+        spans.push(span(text, if view == app.view { role } else { loud }, theme));
         spans.push(span(" ", role, theme));
     }
     let used: usize = spans.iter().map(|span| span.content.chars().count()).sum();
@@ -147,23 +145,45 @@ pub(super) fn level(level: Level) -> (&'static str, Role) {
     }
 }
 
-/// One entry of the log: time, level, origin, sentence.
+/// Columns of a log line before its sentence: time, level, origin.
+const BEFORE_TEXT: usize = 1 + 8 + 1 + 8 + 1 + 10 + 1;
+
+/// One entry of the log in one line: time, level, origin, sentence.
 pub(super) fn log_line(entry: &LogEntry, width: usize, theme: &Theme) -> Line<'static> {
+    let room = width.saturating_sub(BEFORE_TEXT);
+    log_line_with(entry, pen::fit(&pen::plain(&entry.text, theme), room, theme), theme)
+}
+
+/// One entry of the log in as many lines as its sentence needs.
+pub(super) fn log_lines(entry: &LogEntry, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let mut pieces = pen::wrapped(&pen::plain(&entry.text, theme), width.saturating_sub(BEFORE_TEXT)).into_iter();
+    let first = log_line_with(entry, pieces.next().unwrap_or_default(), theme);
+    let indent = " ".repeat(BEFORE_TEXT);
+    let rest = pieces.map(|piece| Line::from(span(format!("{indent}{piece}"), text_role(entry), theme)));
+    std::iter::once(first).chain(rest).collect()
+}
+
+fn log_line_with(entry: &LogEntry, text: String, theme: &Theme) -> Line<'static> {
     let (word, role) = match entry.level {
         Level::Info => ("   INFO ", Role::Dim),
         Level::Warn => (" ! WARN ", Role::Warn),
         Level::Error => ("!! ERROR", Role::Bad),
     };
     let from = pen::left(&entry.from, 10, theme);
-    let room = width.saturating_sub(1 + 8 + 1 + 8 + 1 + 10 + 1);
-    let text = pen::fit(&pen::plain(&entry.text, theme), room, theme);
-    let text_role = if entry.level == Level::Info { Role::Text } else { role };
     Line::from(vec![
         span(format!(" {} ", scale::time_of_day(entry.unix_ns)), Role::Dim, theme),
         span(format!("{word} "), role, theme),
         span(format!("{} ", pen::plain(&from, theme)), Role::Dim, theme),
-        span(text, text_role, theme),
+        span(text, text_role(entry), theme),
     ])
+}
+
+fn text_role(entry: &LogEntry) -> Role {
+    match entry.level {
+        Level::Info => Role::Text,
+        Level::Warn => Role::Warn,
+        Level::Error => Role::Bad,
+    }
 }
 
 #[cfg(test)]

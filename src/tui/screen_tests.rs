@@ -32,9 +32,9 @@ impl Stand {
         app.notice(&snapshot);
         app.lanes.reset(8);
         let mut history = History::new(&fixtures::stream(8, 250.0));
-        fixtures::feed(&mut history, 0, 1000, |sample, channel| wave(sample, channel));
+        fixtures::feed(&mut history, 0, 1000, wave);
         app.lanes.settle(&history);
-        fixtures::feed(&mut history, 1000, 3000, |sample, channel| wave(sample, channel));
+        fixtures::feed(&mut history, 1000, 3000, wave);
         app.lanes.settle(&history);
         app.newest_sample = history.end();
         let mut rates = Rates::default();
@@ -49,8 +49,7 @@ impl Stand {
     }
 
     fn buffer(&self, theme: &Theme) -> Buffer {
-        let mut terminal =
-            Terminal::new(TestBackend::new(self.app.size.width, self.app.size.height)).expect("memory");
+        let mut terminal = Terminal::new(TestBackend::new(self.app.size.width, self.app.size.height)).expect("memory");
         let scene = Scene {
             app: &self.app,
             snapshot: &self.snapshot,
@@ -203,24 +202,37 @@ fn loss_is_loud() {
 }
 
 #[test]
+fn loss_in_the_file_is_as_loud_as_loss_on_the_way() {
+    let mut snapshot = fixtures::recording();
+    if let Some(recorder) = &mut snapshot.recorder {
+        recorder.lost_samples = 77;
+    }
+    let stand = showing(snapshot, View::Monitor, 80, 24);
+    assert!(first_line(&stand.text(&BRAILLE)).contains("DROP 77"));
+}
+
+#[test]
 fn the_state_line_never_shows_a_part_of_an_item() {
     let whole = showing(fixtures::recording(), View::Monitor, 200, 24);
-    let narrow = |width| first_line(&showing(fixtures::recording(), View::Monitor, width, 24).text(&BRAILLE)).to_owned();
+    let narrow =
+        |width| first_line(&showing(fixtures::recording(), View::Monitor, width, 24).text(&BRAILLE)).to_owned();
     assert!(first_line(&whole.text(&BRAILLE)).contains("12.3 MB saved") || narrow(200).contains("12 MB saved"));
     for width in 20..120 {
         let line = narrow(width);
         for part in line.trim().split("  ").filter(|part| !part.is_empty()) {
             let known = ["REC", "bench-01", "8ch 250Hz", "12 MB", "disk 9h12m", "drop 0", "q 37%", "pool 7%"];
-            assert!(known.iter().any(|item| part.trim() == *item || part.contains("REC 00:12:43")), "{width}: `{part}` in {line}");
+            assert!(
+                known.iter().any(|item| part.trim() == *item || part.contains("REC 00:12:43")),
+                "{width}: `{part}` in {line}"
+            );
         }
     }
 }
 
 #[test]
 fn states_have_a_sign_and_a_word() {
-    let line = |snapshot: Snapshot, theme: &Theme| {
-        first_line(&showing(snapshot, View::Log, 100, 24).text(theme)).to_owned()
-    };
+    let line =
+        |snapshot: Snapshot, theme: &Theme| first_line(&showing(snapshot, View::Log, 100, 24).text(theme)).to_owned();
     let mut paused = fixtures::recording();
     paused.recording = wavedeck_api::handle::RecordingState::Paused;
     assert!(line(paused.clone(), &BRAILLE).contains("‖ REC PAUSED 00:12:43"));
@@ -241,7 +253,9 @@ fn states_have_a_sign_and_a_word() {
 #[test]
 fn the_pipeline_view_shows_stages_queues_and_pools() {
     let text = showing(fixtures::snapshot(), View::Pipeline, 80, 24).text(&BRAILLE);
-    for part in ["▸ board", "clean", "psd", "run", "8/64", "3/8", "2/200", "(source)", "board.out", "21/300", "misses 0"] {
+    for part in
+        ["▸ board", "clean", "psd", "run", "8/64", "3/8", "2/200", "(source)", "board.out", "21/300", "misses 0"]
+    {
         assert!(text.contains(part), "{part}\n{text}");
     }
 }
@@ -266,8 +280,18 @@ fn the_form_is_made_from_the_table() {
     stand.app.form.stage = 1;
     stand.press(Key::Right);
     let text = stand.text(&BRAILLE);
-    for part in ["cutoff_hz", "40.5", "* was 40.0", "order", "1..=8", "[x] on", "1 | 2 | 4", "⊘ fixed", "Corner of the low-pass.", "40.0 → 40.5 Hz"]
-    {
+    for part in [
+        "cutoff_hz",
+        "40.5",
+        "* was 40.0",
+        "order",
+        "1..=8",
+        "[x] on",
+        "1 | 2 | 4",
+        "⊘ fixed",
+        "Corner of the low-pass.",
+        "40.0 → 40.5 Hz",
+    ] {
         assert!(text.contains(part) || part == "1..=8", "{part}\n{text}");
     }
     assert!(text.contains("3 Params *1"));
@@ -298,7 +322,9 @@ fn a_wrong_value_is_told_while_it_is_typed() {
 #[test]
 fn recordings_and_the_bar_of_a_replay_are_shown() {
     let text = showing(fixtures::replay(), View::Recordings, 80, 24).text(&BRAILLE);
-    for part in ["2026-11-23_bench-01.mcap", "12:43.0", "12 MB", "closed", "3:12.5 of 12:43", "◆", "✗ 1 gap, 2.00 s", "25%"] {
+    for part in
+        ["2026-11-23_bench-01.mcap", "12:43.0", "12 MB", "closed", "3:12.5 of 12:43", "◆", "✗ 1 gap, 2.00 s", "25%"]
+    {
         assert!(text.contains(part), "{part}\n{text}");
     }
     let monitor = showing(fixtures::replay(), View::Monitor, 80, 24).text(&BRAILLE);
@@ -322,7 +348,7 @@ fn the_help_lists_every_action_and_the_key_line_only_what_is_possible() {
     assert!(key_line.contains("R record") && !key_line.contains("S finish"), "{key_line}");
     stand.press(Key::Char('?'));
     let text = stand.text(&BRAILLE);
-    for entry in super::super::action::table().iter().filter(|entry| entry.when.fits(false)) {
+    for entry in super::super::bindings::table().iter().filter(|entry| entry.when.fits(false)) {
         assert!(entry.places == super::super::action::Places::TYPING || text.contains(entry.help), "{}", entry.help);
     }
 }
@@ -336,7 +362,10 @@ fn questions_are_asked_where_they_are_seen() {
     assert!(!stand.text(&BRAILLE).contains("Finish the recording?"));
     stand.press(Key::Char('q'));
     let text = stand.text(&BRAILLE);
-    assert!(text.contains("A recording is open") && text.contains("keep recording") && text.contains("cancel"), "{text}");
+    assert!(
+        text.contains("A recording is open") && text.contains("keep recording") && text.contains("cancel"),
+        "{text}"
+    );
 }
 
 #[test]

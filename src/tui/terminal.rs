@@ -5,10 +5,7 @@
 use std::{
     fs::File,
     io::{self, Read},
-    os::{
-        fd::OwnedFd,
-        unix::net::UnixStream,
-    },
+    os::{fd::OwnedFd, unix::net::UnixStream},
     panic::PanicHookInfo,
     sync::{
         Arc, Mutex, PoisonError,
@@ -22,7 +19,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec},
     fs::{Mode, OFlags},
     io::Errno,
-    termios::{OptionalActions, Termios},
+    termios::{OptionalActions, QueueSelector, Termios},
 };
 use signal_hook::{
     SigId,
@@ -34,8 +31,7 @@ use super::layout::Size;
 /// Alternate screen, no cursor, bracketed paste, clean.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h\x1b[0m\x1b[2J\x1b[H";
 /// Everything that may be on is switched off, whoever switched it on.
-const LEAVE: &[u8] =
-    b"\x1b[?2026l\x1b[?2004l\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?1000l\x1b[0m\x1b[?25h\x1b[?1049l";
+const LEAVE: &[u8] = b"\x1b[?2026l\x1b[?2004l\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?1000l\x1b[0m\x1b[?25h\x1b[?1049l";
 /// Time that a stalled terminal is given to take the last bytes.
 const PATIENCE: Duration = Duration::from_millis(250);
 
@@ -58,6 +54,9 @@ pub(super) struct Terminal {
     continued: Arc<AtomicBool>,
     hook_before: Option<Hook>,
     pending: Vec<u8>,
+    /// The terminal said that it had room and then took nothing: it is asked again later, not at once.
+    is_stuck: bool,
+    has_room: bool,
 }
 
 /// What there is to do.
@@ -81,7 +80,11 @@ impl Terminal {
     /// # Errors
     /// If standard output is not a terminal, or what the system says.
     pub(super) fn enter() -> io::Result<Self> {
-        let tty = Arc::new(open()?);
+        Self::on(open()?)
+    }
+
+    fn on(tty: OwnedFd) -> io::Result<Self> {
+        let tty = Arc::new(tty);
         let before = rustix::termios::tcgetattr(&tty)?;
         let (wake, waker) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
@@ -95,7 +98,17 @@ impl Terminal {
         }
         take(&tty, before)?;
         let hook_before = Some(watch_panics());
-        Ok(Self { tty, wake, signals, stop_asked, continued, hook_before, pending: Vec::new() })
+        Ok(Self {
+            tty,
+            wake,
+            signals,
+            stop_asked,
+            continued,
+            hook_before,
+            pending: Vec::new(),
+            is_stuck: false,
+            has_room: false,
+        })
     }
 
     /// Size of the screen.
@@ -109,7 +122,8 @@ impl Terminal {
 
     /// Waits for input, a signal, room for what is pending, or the time to pass; costs nothing meanwhile.
     pub(super) fn wait(&mut self, at_most: Duration) -> Ready {
-        let interest = if self.pending.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+        let wants_room = !self.pending.is_empty() && !self.is_stuck;
+        let interest = if wants_room { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
         let mut fds = [PollFd::new(&self.tty, interest), PollFd::new(&self.wake, PollFlags::IN)];
         let timeout = Timespec {
             tv_sec: i64::try_from(at_most.as_secs()).unwrap_or(3600),
@@ -120,6 +134,7 @@ impl Terminal {
             return Ready { signal: true, ..Ready::default() };
         }
         let (tty, wake) = (fds[0].revents(), fds[1].revents());
+        self.has_room = tty.contains(PollFlags::OUT);
         let hung_up = tty.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL);
         let signal = wake.contains(PollFlags::IN);
         if signal {
@@ -168,10 +183,19 @@ impl Terminal {
     /// # Errors
     /// As for [`write`](Self::write).
     pub(super) fn push(&mut self) -> Result<(), Gone> {
+        let had_room = std::mem::take(&mut self.has_room);
+        let mut has_taken = false;
         while !self.pending.is_empty() {
             match rustix::io::write(&self.tty, &self.pending) {
-                Ok(count) => drop(self.pending.drain(..count)),
-                Err(Errno::AGAIN) => return Ok(()),
+                // A full pseudo-terminal takes nothing and calls that a success.
+                Ok(0) | Err(Errno::AGAIN) => {
+                    self.is_stuck |= had_room && !has_taken;
+                    return Ok(());
+                }
+                Ok(count) => {
+                    self.pending.drain(..count);
+                    (has_taken, self.is_stuck) = (true, false);
+                }
                 Err(Errno::INTR) => {}
                 Err(_) => return Err(Gone),
             }
@@ -235,7 +259,11 @@ pub(super) fn leave() {
     // A panic may strike while the lock is held: then someone is leaving already.
     let Ok(mut taken) = TAKEN.try_lock() else { return };
     if let Some(Taken { tty, before }) = taken.take() {
-        write_patiently(&tty, LEAVE);
+        if !write_patiently(&tty, LEAVE) {
+            // Nobody reads. What waits in the terminal is of no use any more, and would hold up whoever writes next.
+            let _ = rustix::termios::tcflush(&tty, QueueSelector::OFlush);
+            write_patiently(&tty, LEAVE);
+        }
         // `Drain` would wait for ever for a terminal that is stalled.
         let _ = rustix::termios::tcsetattr(&tty, OptionalActions::Now, &before);
     }
@@ -265,25 +293,20 @@ fn open() -> io::Result<OwnedFd> {
     }
 }
 
-/// Writes until all is written, the terminal is gone, or patience ends.
-fn write_patiently(tty: &OwnedFd, bytes: &[u8]) {
+/// Writes until all is written, the terminal is gone, or patience ends; true unless patience ended.
+fn write_patiently(tty: &OwnedFd, bytes: &[u8]) -> bool {
     let until = Instant::now() + PATIENCE;
     let mut rest = bytes;
     while !rest.is_empty() {
         match rustix::io::write(tty, rest) {
+            Ok(0) | Err(Errno::AGAIN) if Instant::now() < until => std::thread::sleep(Duration::from_millis(10)),
+            Ok(0) | Err(Errno::AGAIN) => return false,
             Ok(count) => rest = &rest[count..],
             Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) if Instant::now() < until => {
-                let timeout = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
-                let mut fds = [PollFd::new(tty, PollFlags::OUT)];
-                let _ = rustix::event::poll(&mut fds, Some(&timeout));
-                if fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-                    return;
-                }
-            }
-            Err(_) => return,
+            Err(_) => return true,
         }
     }
+    true
 }
 
 /// Panics of this thread give the terminal back before they are told. Those of others are caught where they
@@ -306,13 +329,5 @@ fn watch_panics() -> Hook {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn leaving_a_terminal_that_was_never_taken_does_nothing() {
-        leave();
-        leave();
-        assert!(TAKEN.lock().is_ok_and(|taken| taken.is_none()));
-    }
-}
+#[path = "terminal_tests.rs"]
+mod tests;

@@ -177,11 +177,7 @@ const LANES: [Shade; 6] = [
 
 impl Theme {
     /// What the environment tells, unless chosen; `variable` reads the environment.
-    pub fn detect(
-        colour: Option<Colour>,
-        glyphs: Option<Glyphs>,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Self {
+    pub fn detect(colour: Option<Colour>, glyphs: Option<Glyphs>, variable: impl Fn(&str) -> Option<String>) -> Self {
         let term = variable("TERM").unwrap_or_default();
         let found = || {
             if variable("NO_COLOR").is_some_and(|value| !value.is_empty()) || term == "dumb" {
@@ -232,9 +228,7 @@ impl Theme {
             }
             Role::Title => self.shade(plain, WHITE).add_modifier(Modifier::BOLD),
             Role::Key => self.shade(plain, BLUE).add_modifier(Modifier::BOLD),
-            Role::Recording | Role::Alarm => {
-                self.shade(plain, RED).add_modifier(Modifier::BOLD | Modifier::REVERSED)
-            }
+            Role::Recording | Role::Alarm => self.shade(plain, RED).add_modifier(Modifier::BOLD | Modifier::REVERSED),
             Role::Held => self.shade(plain, AMBER).add_modifier(Modifier::REVERSED),
             Role::Good => self.shade(plain, GREEN),
             Role::Warn => self.shade(plain, AMBER).add_modifier(Modifier::BOLD),

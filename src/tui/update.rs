@@ -9,8 +9,9 @@ use wavedeck_api::{
 use wavedeck_plane::PipelineState;
 
 use super::{
-    action::{Action, Places, find},
+    action::{Action, Places},
     app::{App, Layer, View},
+    bindings::find,
     form::{Form, Staged, Way, stepped, written},
     input::Input,
     key::Key,
@@ -296,7 +297,10 @@ fn waves(app: &mut App, snapshot: &Snapshot, action: &Action) {
     match action {
         Action::Freeze => {
             app.is_frozen = !app.is_frozen;
-            app.say(Level::Info, if app.is_frozen { "the view stands still; nothing else does" } else { "the view moves again" });
+            app.say(
+                Level::Info,
+                if app.is_frozen { "the view stands still; nothing else does" } else { "the view moves again" },
+            );
         }
         Action::Channel(way) => app.lanes.chosen = way.moved(app.lanes.chosen, 1, channels),
         Action::ChannelPage(way) => {
@@ -324,7 +328,9 @@ fn waves(app: &mut App, snapshot: &Snapshot, action: &Action) {
         Action::ToggleMiddle => {
             let text = match app.lanes.toggle_middle() {
                 Middle::Zero => "lanes are centred on zero",
-                Middle::Recent => "each lane is centred on what its channel did lately: the value with a ~ is its middle",
+                Middle::Recent => {
+                    "each lane is centred on what its channel did lately: the value with a ~ is its middle"
+                }
             };
             app.say(Level::Info, text);
         }

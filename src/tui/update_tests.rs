@@ -172,10 +172,10 @@ fn staged_edits_are_applied_together() {
     let effects = press(&mut app, &snapshot, Key::Char('a'));
 
     let [Effect::Apply(edits)] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!(edits.iter().map(|e| (e.key, e.value.clone())).collect::<Vec<_>>(), [
-        ("cutoff_hz", ParamValue::Float(40.5)),
-        ("order", ParamValue::Int(3)),
-    ]);
+    assert_eq!(
+        edits.iter().map(|e| (e.key, e.value.clone())).collect::<Vec<_>>(),
+        [("cutoff_hz", ParamValue::Float(40.5)), ("order", ParamValue::Int(3)),]
+    );
     assert_eq!(app.form.staged.len(), 2, "staged until the session has taken them");
     applied(&mut app, edits, Ok(()));
     assert!(app.form.staged.is_empty());
@@ -359,8 +359,22 @@ fn a_paste_goes_into_text_only() {
 #[test]
 fn no_key_panics_in_any_place() {
     let keys = (' '..='~').map(Key::Char).chain([
-        Key::Up, Key::Down, Key::Left, Key::Right, Key::ShiftLeft, Key::ShiftRight, Key::PageUp, Key::PageDown,
-        Key::Home, Key::End, Key::Enter, Key::Escape, Key::Tab, Key::BackTab, Key::Backspace, Key::Delete,
+        Key::Up,
+        Key::Down,
+        Key::Left,
+        Key::Right,
+        Key::ShiftLeft,
+        Key::ShiftRight,
+        Key::PageUp,
+        Key::PageDown,
+        Key::Home,
+        Key::End,
+        Key::Enter,
+        Key::Escape,
+        Key::Tab,
+        Key::BackTab,
+        Key::Backspace,
+        Key::Delete,
         Key::Control('u'),
     ]);
     let keys: Vec<Key> = keys.collect();

@@ -12,8 +12,7 @@ const ROWS: usize = 4;
 /// Bits of the left and the right dot of each row of a braille cell.
 const BRAILLE: [[u8; 2]; ROWS] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
 /// Sign for each set of heights that a wave has within a cell; bit 0 is the top.
-const ASCII: [char; 16] =
-    [' ', '\'', '-', '^', '.', ':', ':', '|', '_', '|', ':', '|', ',', '|', '|', '|'];
+const ASCII: [char; 16] = [' ', '\'', '-', '^', '.', ':', ':', '|', '_', '|', ':', '|', ',', '|', '|', '|'];
 
 /// What a lane is drawn with.
 pub struct Pen<'a> {
@@ -49,9 +48,9 @@ impl Pen<'_> {
                 continue;
             }
             masks.fill([0; 2]);
-            for side in 0..2 {
-                let Some(Some((top, bottom))) = spans.get(cell * 2 + side) else { continue };
-                for dot in *top..=*bottom {
+            for (side, span) in spans.iter().skip(cell * 2).take(2).enumerate() {
+                let Some((top, bottom)) = *span else { continue };
+                for dot in top..=bottom {
                     masks[dot / ROWS][side] |= 1 << (dot % ROWS);
                 }
             }

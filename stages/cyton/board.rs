@@ -41,18 +41,12 @@ pub(super) struct Setup {
 pub(super) enum BoardError {
     #[error("nothing answered on {path}: is the dongle's switch on GPIO6 and the board on PC?")]
     Silent { path: String },
-    #[error(
-        "{bytes} bytes came from {path}, but no answer of an OpenBCI board: is it the right port and baud rate?"
-    )]
+    #[error("{bytes} bytes came from {path}, but no answer of an OpenBCI board: is it the right port and baud rate?")]
     Strange { path: String, bytes: u64 },
     #[error("the board on {path} does not answer to `{command}`: is it in range, and its battery charged?")]
     NoAnswer { path: String, command: String },
     #[error("the board on {path} refuses `{command}`: {answer}")]
-    Refused {
-        path: String,
-        command: String,
-        answer: String,
-    },
+    Refused { path: String, command: String, answer: String },
     #[error("no Daisy answers on {path}: set `daisy` to false, or check how it is plugged")]
     NoDaisy { path: String },
     #[error("{path} is gone: {source}")]
@@ -118,19 +112,10 @@ impl Startup {
             return Ok(Progress::Going);
         }
         self.bytes += count as u64;
-        self.answer
-            .extend(&buffer[..count.min(MOST_ANSWER.saturating_sub(self.answer.len()))]);
+        self.answer.extend(&buffer[..count.min(MOST_ANSWER.saturating_sub(self.answer.len()))]);
         if !self.answer.windows(END.len()).any(|window| window == END) {
-            let limit = if self.commands[0] == b"v" {
-                RESET_TIMEOUT
-            } else {
-                COMMAND_TIMEOUT
-            };
-            return if now - self.began < limit {
-                Ok(Progress::Going)
-            } else {
-                Err(self.no_answer())
-            };
+            let limit = if self.commands[0] == b"v" { RESET_TIMEOUT } else { COMMAND_TIMEOUT };
+            return if now - self.began < limit { Ok(Progress::Going) } else { Err(self.no_answer()) };
         }
         self.check_answer()?;
         let done = self.commands.remove(0);
@@ -154,24 +139,10 @@ impl Startup {
             self.commands.push(b"c".to_vec());
         }
         if self.setup.gain_code != DEFAULT_GAIN_CODE {
-            let channels = if self.setup.daisy {
-                MAX_CHANNELS
-            } else {
-                FRAME_CHANNELS
-            };
+            let channels = if self.setup.daisy { MAX_CHANNELS } else { FRAME_CHANNELS };
             for &name in &NAMES[..channels] {
                 // Power on, gain, normal input, bias and SRB2 connected, SRB1 not: all but the gain as after a reset.
-                self.commands.push(vec![
-                    b'x',
-                    name,
-                    b'0',
-                    b'0' + self.setup.gain_code,
-                    b'0',
-                    b'1',
-                    b'1',
-                    b'0',
-                    b'X',
-                ]);
+                self.commands.push(vec![b'x', name, b'0', b'0' + self.setup.gain_code, b'0', b'1', b'1', b'0', b'X']);
             }
         }
         self.commands.extend(self.setup.test_signal.map(|key| vec![key]));
@@ -192,17 +163,11 @@ impl Startup {
         let text = String::from_utf8_lossy(&self.answer);
         let refusals = ["ailure", "imeout", "nvalid"];
         if self.setup.daisy && text.contains("no daisy") {
-            return Err(BoardError::NoDaisy {
-                path: self.path.clone(),
-            });
+            return Err(BoardError::NoDaisy { path: self.path.clone() });
         }
         if refusals.iter().any(|word| text.contains(word)) {
             let answer = text.chars().filter(|c| !c.is_control()).take(120).collect();
-            return Err(BoardError::Refused {
-                path: self.path.clone(),
-                command: self.command(),
-                answer,
-            });
+            return Err(BoardError::Refused { path: self.path.clone(), command: self.command(), answer });
         }
         Ok(())
     }
@@ -212,10 +177,7 @@ impl Startup {
         match (self.commands[0] == b"v", self.bytes) {
             (true, 0) => BoardError::Silent { path },
             (true, bytes) => BoardError::Strange { path, bytes },
-            _ => BoardError::NoAnswer {
-                path,
-                command: self.command(),
-            },
+            _ => BoardError::NoAnswer { path, command: self.command() },
         }
     }
 
@@ -224,9 +186,6 @@ impl Startup {
     }
 
     fn gone(&self, source: io::Error) -> BoardError {
-        BoardError::Gone {
-            path: self.path.clone(),
-            source,
-        }
+        BoardError::Gone { path: self.path.clone(), source }
     }
 }

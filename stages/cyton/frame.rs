@@ -99,8 +99,7 @@ impl Aux {
         if self.stop != 0xC0 || self.bytes == [0; 6] {
             return None;
         }
-        let axis =
-            |i: usize| f32::from(i16::from_be_bytes([self.bytes[i], self.bytes[i + 1]])) * (0.002 / 16.0);
+        let axis = |i: usize| f32::from(i16::from_be_bytes([self.bytes[i], self.bytes[i + 1]])) * (0.002 / 16.0);
         Some([axis(0), axis(2), axis(4)])
     }
 }
@@ -235,25 +234,13 @@ impl Decoder {
         }
         let daisy_aux = half.map(|half| half.aux);
         let (at_ns, aux) = (frame.arrival.read_ns, frame.aux());
-        Row {
-            index,
-            at_ns,
-            lost_before,
-            discarded_before,
-            counts,
-            aux,
-            daisy_aux,
-        }
+        Row { index, at_ns, lost_before, discarded_before, counts, aux, daisy_aux }
     }
 }
 
 impl DaisyHalf {
     fn new(sample: u64, frame: &Frame) -> Self {
-        Self {
-            sample,
-            counts: frame.counts(),
-            aux: frame.aux(),
-        }
+        Self { sample, counts: frame.counts(), aux: frame.aux() }
     }
 }
 
@@ -298,20 +285,10 @@ mod tests {
 
     #[test]
     fn acceleration_is_read_only_from_frames_that_carry_it() {
-        let aux = Aux {
-            bytes: [0x00, 0x00, 0x1F, 0x40, 0xE0, 0xC0],
-            stop: 0xC0,
-        };
+        let aux = Aux { bytes: [0x00, 0x00, 0x1F, 0x40, 0xE0, 0xC0], stop: 0xC0 };
         let g = aux.acceleration().expect("axes are not all zero");
         assert_eq!(g.map(|axis| (axis * 1000.0).round()), [0.0, 1000.0, -1000.0]);
-        assert_eq!(
-            Aux {
-                bytes: [0; 6],
-                stop: 0xC0
-            }
-            .acceleration(),
-            None
-        );
+        assert_eq!(Aux { bytes: [0; 6], stop: 0xC0 }.acceleration(), None);
         assert_eq!(Aux { stop: 0xC1, ..aux }.acceleration(), None);
     }
 
@@ -326,18 +303,8 @@ mod tests {
         }
         for joined_at in 0..FRAME_LEN {
             let decoded = decode(Layout::Cyton, &[Shot::at(0, stream[joined_at..].to_vec())]);
-            assert_eq!(
-                decoded.rows.len(),
-                if joined_at == 0 { 256 } else { 255 },
-                "joined at byte {joined_at}"
-            );
-            assert!(
-                decoded
-                    .rows
-                    .iter()
-                    .all(|row| row.counts[3] == int24([0xA0, 0x11, 0])),
-                "joined at {joined_at}"
-            );
+            assert_eq!(decoded.rows.len(), if joined_at == 0 { 256 } else { 255 }, "joined at byte {joined_at}");
+            assert!(decoded.rows.iter().all(|row| row.counts[3] == int24([0xA0, 0x11, 0])), "joined at {joined_at}");
             assert_eq!(decoded.discarded, ((FRAME_LEN - joined_at) % FRAME_LEN) as u64);
         }
     }

@@ -82,13 +82,8 @@ impl Intake {
         self.pending.start = end;
         // The bytes behind this piece came after it, and took their time on the line.
         let frames_behind = (self.pending.len() / FRAME_LEN) as u64;
-        let read_ns = self
-            .read_ns
-            .saturating_sub(frames_behind * (1_000_000_000 / FRAMES_PER_SECOND));
-        let arrival = Arrival {
-            empty_ns: self.empty_before_ns,
-            read_ns: read_ns.max(self.empty_before_ns),
-        };
+        let read_ns = self.read_ns.saturating_sub(frames_behind * (1_000_000_000 / FRAMES_PER_SECOND));
+        let arrival = Arrival { empty_ns: self.empty_before_ns, read_ns: read_ns.max(self.empty_before_ns) };
         Some((&self.buffer[piece], arrival))
     }
 }
@@ -113,9 +108,7 @@ mod tests {
 
         let (mut got, mut reads, mut last_read_ns) = (Vec::new(), 0, 0);
         while got.len() < sent.len() {
-            intake
-                .read(&mut *port, Duration::from_secs(10))
-                .expect("the board is there");
+            intake.read(&mut *port, Duration::from_secs(10)).expect("the board is there");
             reads += 1;
             while let Some((piece, arrival)) = intake.next_piece() {
                 got.extend_from_slice(piece);

@@ -34,13 +34,7 @@ enum State {
 
 impl Packing {
     pub(super) fn new(output: Output<Counts>) -> Self {
-        Self {
-            output,
-            state: State::Empty,
-            held: None,
-            last: None,
-            marks: Flags::NONE,
-        }
+        Self { output, state: State::Empty, held: None, last: None, marks: Flags::NONE }
     }
 
     /// Adds a row. True if a packet was sent: the caller then lets others work before it adds more.
@@ -51,8 +45,7 @@ impl Packing {
             self.held = Some(row);
             return self.send();
         }
-        self.output
-            .lose(row.index.saturating_sub(next_index), Loss::Device);
+        self.output.lose(row.index.saturating_sub(next_index), Loss::Device);
         self.last = Some((row.index + 1, row.at_ns));
         self.begin(&row);
         let rows = match &mut self.state {
@@ -130,10 +123,6 @@ impl Packing {
         header.first_sample = row.index;
         header.timestamp_ns = row.at_ns;
         header.flags = std::mem::replace(&mut self.marks, Flags::NONE);
-        self.state = State::Filling {
-            packet,
-            rows: 0,
-            began: Instant::now(),
-        };
+        self.state = State::Filling { packet, rows: 0, began: Instant::now() };
     }
 }

@@ -13,18 +13,12 @@ pub(super) fn open(path: &str, baud: u32, timeout: Duration) -> Result<Box<dyn S
     serialport::new(path, baud)
         .timeout(timeout)
         .open()
-        .map_err(|error| StageError::Device {
-            what: reason(path, &error),
-            source: Some(Box::new(error)),
-        })
+        .map_err(|error| StageError::Device { what: reason(path, &error), source: Some(Box::new(error)) })
 }
 
 /// True if the device is gone, false if it only has nothing to say.
 pub(super) fn is_gone(error: &io::Error) -> bool {
-    !matches!(
-        error.kind(),
-        io::ErrorKind::TimedOut | io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
-    )
+    !matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
 
 fn reason(path: &str, error: &serialport::Error) -> String {
@@ -36,21 +30,15 @@ fn reason(path: &str, error: &serialport::Error) -> String {
             format!("{shown} is a link to nothing: is the device plugged in?")
         }
         ErrorKind::Io(io::ErrorKind::NotFound) => {
-            format!(
-                "{shown} does not exist: is the device plugged in? `wavedeck devices` lists what is there"
-            )
+            format!("{shown} does not exist: is the device plugged in? `wavedeck devices` lists what is there")
         }
         ErrorKind::Io(io::ErrorKind::PermissionDenied) => {
-            format!(
-                "{shown} may not be opened by you: join the group that owns it (often `dialout`) and log in again"
-            )
+            format!("{shown} may not be opened by you: join the group that owns it (often `dialout`) and log in again")
         }
         _ if Path::new(path).is_file() || Path::new(path).is_dir() => {
             format!("{shown} is not a serial port: `wavedeck devices` lists them")
         }
-        _ if error.description.contains("typewriter")
-            || error.description.contains("Inappropriate ioctl") =>
-        {
+        _ if error.description.contains("typewriter") || error.description.contains("Inappropriate ioctl") => {
             format!("{shown} is not a serial port: `wavedeck devices` lists them")
         }
         _ => format!("{shown} cannot be opened: {}", error.description),

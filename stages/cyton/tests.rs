@@ -42,12 +42,7 @@ fn samples(stage: &mut Harness, samples: usize) -> Packets {
     for _ in 0..MOST_STEPS {
         step(stage);
         packets.extend(stage.take::<Counts>("out"));
-        if packets
-            .iter()
-            .map(|(header, _)| header.batch_size as usize)
-            .sum::<usize>()
-            >= samples
-        {
+        if packets.iter().map(|(header, _)| header.batch_size as usize).sum::<usize>() >= samples {
             return packets;
         }
     }
@@ -66,17 +61,11 @@ fn note(stage: &mut Harness, text: &str) -> String {
 }
 
 fn start_error(path: &Path, params: Value) -> String {
-    stage(path, params)
-        .start()
-        .expect_err("it cannot start")
-        .to_string()
+    stage(path, params).start().expect_err("it cannot start").to_string()
 }
 
 fn places(packets: &Packets) -> Vec<(u64, u32)> {
-    packets
-        .iter()
-        .map(|(header, _)| (header.first_sample, header.batch_size))
-        .collect()
+    packets.iter().map(|(header, _)| (header.first_sample, header.batch_size)).collect()
 }
 
 #[test]
@@ -87,11 +76,7 @@ fn rows_come_as_they_were_sent_in_packets_of_the_batch_size() {
 
     let packets = samples(&mut stage, 10);
 
-    assert_eq!(
-        places(&packets),
-        [(0, 4), (4, 4), (8, 2)],
-        "the rest comes when it is old enough"
-    );
+    assert_eq!(places(&packets), [(0, 4), (4, 4), (8, 2)], "the rest comes when it is old enough");
     let values: Vec<i32> = packets.into_iter().flat_map(|(_, values)| values).collect();
     let sent: Vec<i32> = (0..10).flat_map(fake::counts).collect();
     assert_eq!(values, sent);
@@ -102,24 +87,11 @@ fn the_stream_says_what_its_counts_are_worth() {
     let board = FakeBoard::new(Kind::Cyton);
     let stage = stage(board.path(), json!({ "gain": 8 }));
     let spec = stage.spec("out");
-    assert_eq!(
-        (
-            spec.channels.len(),
-            spec.rate.to_string().as_str(),
-            spec.max_batch
-        ),
-        (8, "250/1", 10)
-    );
-    assert_eq!(
-        (spec.channels[7].name.as_str(), spec.channels[7].unit.as_str()),
-        ("CH8", "uV")
-    );
+    assert_eq!((spec.channels.len(), spec.rate.to_string().as_str(), spec.max_batch), (8, "250/1", 10));
+    assert_eq!((spec.channels[7].name.as_str(), spec.channels[7].unit.as_str()), ("CH8", "uV"));
     assert_eq!(spec.channels[0].scale, microvolts_per_count(8));
     let (low, high) = spec.channels[0].range.expect("a 24-bit converter has one");
-    assert!(
-        (low + 562_500.07).abs() < 0.01 && (high - 562_500.0).abs() < 0.01,
-        "{low}..{high}"
-    );
+    assert!((low + 562_500.07).abs() < 0.01 && (high - 562_500.0).abs() < 0.01, "{low}..{high}");
 }
 
 #[test]
@@ -131,10 +103,7 @@ fn a_gap_is_counted_marked_and_never_inside_a_packet() {
     let packets = samples(&mut stage, 8);
 
     assert_eq!(places(&packets), [(0, 5), (12, 3)]);
-    assert_eq!(
-        (packets[0].0.flags, packets[1].0.flags),
-        (Flags::NONE, Flags::GAP)
-    );
+    assert_eq!((packets[0].0.flags, packets[1].0.flags), (Flags::NONE, Flags::GAP));
     assert_eq!(stage.counts("out").lost_device, 7);
 }
 
@@ -142,12 +111,7 @@ fn a_gap_is_counted_marked_and_never_inside_a_packet() {
 fn a_damaged_stretch_is_marked_where_frames_were_searched() {
     let board = FakeBoard::new(Kind::Cyton);
     let mut stage = started(&board, json!({}));
-    board.send(
-        (0..5)
-            .flat_map(frame)
-            .chain([1, 2, 3])
-            .chain((5..9).flat_map(frame)),
-    );
+    board.send((0..5).flat_map(frame).chain([1, 2, 3]).chain((5..9).flat_map(frame)));
 
     let packets = samples(&mut stage, 9);
 
@@ -160,13 +124,7 @@ fn a_damaged_stretch_is_marked_where_frames_were_searched() {
 fn a_daisy_gives_sixteen_channels() {
     let board = FakeBoard::new(Kind::Daisy);
     let mut stage = started(&board, json!({ "daisy": true }));
-    assert_eq!(
-        (
-            stage.spec("out").channels.len(),
-            stage.spec("out").rate.to_string().as_str()
-        ),
-        (16, "125/1")
-    );
+    assert_eq!((stage.spec("out").channels.len(), stage.spec("out").rate.to_string().as_str()), (16, "125/1"));
     board.send((0..8).flat_map(frame));
 
     let packets = samples(&mut stage, 3);
@@ -203,10 +161,7 @@ fn gain_and_test_signal_are_set_before_the_stream_begins() {
 fn a_setting_that_the_board_refuses_is_an_error_with_its_words() {
     let board = FakeBoard::new(Kind::Stubborn);
     let error = start_error(board.path(), json!({ "gain": 1 }));
-    assert!(
-        error.contains("refuses `x1000110X`: Failure: too few chars"),
-        "{error}"
-    );
+    assert!(error.contains("refuses `x1000110X`: Failure: too few chars"), "{error}");
 }
 
 #[test]
@@ -220,14 +175,8 @@ fn a_port_that_cannot_be_opened_says_why() {
     let _first = started(&board, json!({}));
 
     let cases = [
-        (
-            Path::new(""),
-            "set stage.port to a serial port, e.g. /dev/ttyUSB0",
-        ),
-        (
-            &folder.path().join("none"),
-            "does not exist: is the device plugged in?",
-        ),
+        (Path::new(""), "set stage.port to a serial port, e.g. /dev/ttyUSB0"),
+        (&folder.path().join("none"), "does not exist: is the device plugged in?"),
         (&dangling, "is a link to nothing: is the device plugged in?"),
         (&file, "is not a serial port"),
         (folder.path(), "is not a serial port"),
@@ -245,17 +194,11 @@ fn a_silent_port_is_told_from_one_that_speaks_something_else() {
     let silent = FakeBoard::new(Kind::Mute);
     let error = start_error(silent.path(), json!({}));
     let question = "is the dongle's switch on GPIO6 and the board on PC?";
-    assert_eq!(
-        error,
-        format!("nothing answered on {}: {question}", silent.path().display())
-    );
+    assert_eq!(error, format!("nothing answered on {}: {question}", silent.path().display()));
 
     let strange = FakeBoard::new(Kind::Parrot);
     let error = start_error(strange.path(), json!({}));
-    assert!(
-        error.contains("bytes came from") && error.contains("no answer of an OpenBCI board"),
-        "{error}"
-    );
+    assert!(error.contains("bytes came from") && error.contains("no answer of an OpenBCI board"), "{error}");
 }
 
 #[test]
@@ -274,10 +217,7 @@ fn an_unplugged_board_is_taken_up_again_where_time_has_gone() {
     let packets = samples(&mut stage, 5);
 
     let header = packets[0].0;
-    assert!(
-        header.flags.has(Flags::RECONNECTED.with(Flags::GAP)),
-        "{header:?}"
-    );
+    assert!(header.flags.has(Flags::RECONNECTED.with(Flags::GAP)), "{header:?}");
     // Half a second at least until the port is tried again.
     assert!(header.first_sample >= 5 + 125, "{header:?}");
     assert_eq!(stage.counts("out").lost_device, header.first_sample - 5);
@@ -297,10 +237,7 @@ fn silence_and_noise_are_told_once_each() {
     let board = FakeBoard::new(Kind::Cyton);
     let mut stage = started(&board, json!({}));
     let text = note(&mut stage, "no data from");
-    assert!(
-        text.ends_with("for 2 s: is the board on, charged and in range?"),
-        "{text}"
-    );
+    assert!(text.ends_with("for 2 s: is the board on, charged and in range?"), "{text}");
 
     board.send((0..5).flat_map(frame));
     note(&mut stage, "again");
@@ -327,10 +264,7 @@ fn rows_without_a_buffer_are_counted_as_overrun() {
         }
     }
     let counts = stage.counts("out");
-    assert_eq!(
-        (counts.sent_samples, counts.lost_overrun, counts.lost_device),
-        (1024, 76, 0)
-    );
+    assert_eq!((counts.sent_samples, counts.lost_overrun, counts.lost_device), (1024, 76, 0));
 
     stage.take::<Counts>("out");
     board.send((1100..1103).flat_map(frame));

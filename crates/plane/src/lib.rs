@@ -8,6 +8,7 @@ mod control;
 mod event;
 #[cfg(test)]
 mod fixtures;
+mod gate;
 mod graph;
 mod plan;
 mod problem;
@@ -24,9 +25,10 @@ pub use config::{
     ConnectionConfig, LockRule, MAX_CAPACITY, MAX_CONFIG_BYTES, OnFault, PipelineConfig, PoolConfig, StageConfig,
 };
 pub use event::Event;
+pub use gate::{GateError, RecordingLock};
 pub use graph::Graph;
 pub use plan::{DEFAULT_CAPACITY, Plan, PlannedEdge, PlannedStage, PlannedWorker, RECORDER, RECORDER_CAPACITY};
 pub use problem::{Problem, Problems};
 pub use registry::{DuplicateId, StageRegistry};
-pub use runtime::{GateError, PipelineState, RecordingLock, Runtime, StopReport};
+pub use runtime::{PipelineState, Runtime, StopReport};
 pub use telemetry::{EdgeTelemetry, PoolTelemetry, StageState, StageTelemetry, Telemetry};

@@ -8,27 +8,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam::channel::{Receiver, TrySendError, bounded};
+use crossbeam::channel::{Receiver, bounded};
 use serde::Serialize;
-use serde_json::Value;
 use wavedeck_api::{
     bell::Bell,
     clock,
     handle::{RecordCommand, RecorderHandle, RecorderStatus, RecordingState, TransportHandle},
-    param::{Mutability, ParamSet, ParamSpec, ParamValue, suggestion},
+    param::ParamSet,
     signal::StreamSpec,
     stage::{StageContext, StageError},
     tap::Tap,
 };
 
 use crate::{
-    config::{LockRule, PipelineConfig},
+    config::PipelineConfig,
     control::Control,
     event::Event,
+    gate::{Gate, GateError, RecordingLock},
     graph::{Graph, NodeView},
     plan::{Plan, RECORDER},
     telemetry::{EdgeTelemetry, PoolTelemetry, StageState, StageTelemetry, Telemetry},
-    worker::{Mail, Mailbox, Seat, Worker},
+    worker::{Mailbox, Seat, Worker},
 };
 
 /// Longest time that one call into a stage may wait.
@@ -54,32 +54,6 @@ pub enum PipelineState {
     Failed,
 }
 
-/// Why a request was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum GateError {
-    /// There is no such stage.
-    #[error("no stage `{stage}` in this pipeline; {hint}")]
-    UnknownStage {
-        /// What was asked for.
-        stage: String,
-        /// What there is.
-        hint: String,
-    },
-    /// The stage or the lock refuses.
-    #[error(transparent)]
-    Stage(#[from] StageError),
-    /// Nothing in this pipeline can do that.
-    #[error("{0}")]
-    Impossible(&'static str),
-}
-
-impl GateError {
-    /// True if the parameters are locked now and the same request may pass later.
-    pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Stage(StageError::Busy | StageError::BusyRunning))
-    }
-}
-
 /// How a stop went.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StopReport {
@@ -91,16 +65,16 @@ pub struct StopReport {
 
 /// A running pipeline.
 pub struct Runtime {
-    plan: Plan,
+    pub(crate) plan: Plan,
     control: Arc<Control>,
     nodes: Vec<NodeView>,
     links: Vec<Arc<wavedeck_api::link::LinkStats>>,
     bells: Vec<Bell>,
-    mailboxes: Vec<Mailbox>,
+    pub(crate) mailboxes: Vec<Mailbox>,
     workers: Mutex<Vec<Running>>,
     /// Values in force, as far as the session has seen them applied.
     values: Mutex<Vec<ParamSet>>,
-    gate: Arc<Mutex<Gate>>,
+    pub(crate) gate: Arc<Mutex<Gate>>,
     held: Mutex<Option<RecordingLock>>,
 }
 
@@ -112,23 +86,7 @@ struct Running {
     stages: Vec<Arc<str>>,
 }
 
-#[derive(Default)]
-struct Gate {
-    recordings: u32,
-}
-
-/// Parameters stay locked until this is dropped.
-pub struct RecordingLock {
-    gate: Arc<Mutex<Gate>>,
-}
-
-impl Drop for RecordingLock {
-    fn drop(&mut self) {
-        locked(&self.gate).recordings -= 1;
-    }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -261,76 +219,6 @@ impl Runtime {
         }
         self.control.pause(paused);
         self.ring_all();
-    }
-
-    /// The one gate for every client: checks the value, then state and lock, then posts the change to the stage.
-    ///
-    /// # Errors
-    /// Unknown stage or key, a value that is not allowed, or [`StageError::Busy`] while locked.
-    pub fn set_param(&self, stage: &str, key: &str, value: &Value, by: &str) -> Result<(), GateError> {
-        let (index, spec, value) = self.check_param(stage, key, value)?;
-        let gate = locked(&self.gate);
-        self.check_lock(spec, &gate)?;
-        let mailbox = &self.mailboxes[index];
-        match mailbox.sender.try_send(Mail { spec, value, by: by.into() }) {
-            Ok(()) => {
-                // Release, pairs with the worker's Acquire: it finds the mail once it sees the flag.
-                mailbox.full.store(true, Ordering::Release);
-                mailbox.bell.ring();
-                Ok(())
-            }
-            Err(TrySendError::Full(_)) => Err(GateError::Impossible("too many changes wait for this stage")),
-            Err(TrySendError::Disconnected(_)) => Err(GateError::Impossible("the stage has ended")),
-        }
-    }
-
-    /// Checks a change as [`set_param`](Self::set_param) does, without the lock and without making it.
-    ///
-    /// # Errors
-    /// Unknown stage or key, or a value that is not allowed.
-    pub fn check_param(
-        &self,
-        stage: &str,
-        key: &str,
-        value: &Value,
-    ) -> Result<(usize, &'static ParamSpec, ParamValue), GateError> {
-        let position = self.plan.stages.iter().position(|planned| &*planned.id == stage);
-        let index = position.ok_or_else(|| GateError::UnknownStage {
-            stage: stage.chars().take(60).collect(),
-            hint: suggestion(stage, self.plan.stages.iter().map(|planned| &*planned.id)),
-        })?;
-        let params = self.plan.stages[index].descriptor.params;
-        let (_, spec) = ParamSet::spec(params, key).map_err(StageError::from)?;
-        Ok((index, spec, spec.check(value).map_err(StageError::from)?))
-    }
-
-    /// Why a `Live` parameter would be refused now.
-    pub fn why_locked(&self) -> Option<&'static str> {
-        let gate = locked(&self.gate);
-        if gate.recordings > 0 {
-            return Some("locked while recording: pause it with R to edit");
-        }
-        let strict = self.plan.config.lock == LockRule::Running && self.state() == PipelineState::Running;
-        strict.then_some("locked while the pipeline runs: pause it with p to edit")
-    }
-
-    fn check_lock(&self, spec: &ParamSpec, gate: &Gate) -> Result<(), StageError> {
-        match spec.mutability {
-            Mutability::Cosmetic => Ok(()),
-            _ if gate.recordings > 0 => Err(StageError::Busy),
-            Mutability::Fixed => Err(StageError::NotLive(spec.key)),
-            Mutability::Live if self.plan.config.lock == LockRule::Running => match self.state() {
-                PipelineState::Running => Err(StageError::BusyRunning),
-                _ => Ok(()),
-            },
-            Mutability::Live => Ok(()),
-        }
-    }
-
-    /// Locks the parameters until the guard is dropped.
-    pub fn lock_for_recording(&self) -> RecordingLock {
-        locked(&self.gate).recordings += 1;
-        RecordingLock { gate: self.gate.clone() }
     }
 
     /// Passes a request to every recorder, and locks or frees the parameters with it.
@@ -480,6 +368,7 @@ impl Runtime {
             busy: node.stats.busy(),
             worst: node.stats.worst(),
             waits: node.realtime,
+            is_source: self.plan.is_source(index),
             outputs: node.outputs.iter().map(|output| (output.port, output.stats.counts())).collect(),
         });
         let pools = self.nodes.iter().flat_map(|node| {

@@ -66,6 +66,8 @@ pub struct StageTelemetry {
     pub worst: Duration,
     /// True if waiting for the outside world is part of `busy`.
     pub waits: bool,
+    /// True for a stage without inputs.
+    pub is_source: bool,
     /// Counters of each output, by port.
     pub outputs: Vec<(&'static str, OutputCounts)>,
 }
@@ -161,6 +163,12 @@ impl Telemetry {
         let at_outputs: u64 = outputs.map(|(_, counts)| counts.lost_device + counts.lost_overrun).sum();
         let blocking = self.edges.iter().filter(|edge| edge.policy == Overflow::Block);
         at_outputs + blocking.map(|edge| edge.counts.dropped_samples).sum::<u64>()
+    }
+
+    /// Samples that the sources passed on.
+    pub fn produced_samples(&self) -> u64 {
+        let sources = self.stages.iter().filter(|stage| stage.is_source);
+        sources.flat_map(|stage| &stage.outputs).map(|(_, counts)| counts.sent_samples).sum()
     }
 
     /// Samples let go by links with a drop policy.

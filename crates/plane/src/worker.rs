@@ -289,8 +289,12 @@ fn with_causes(error: &StageError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let what = error.to_string();
+        // Some errors repeat their cause in their own words.
+        if !text.contains(&what) {
+            text.push_str(": ");
+            text.push_str(&what);
+        }
         cause = error.source();
     }
     text

@@ -119,7 +119,9 @@ fn items(scene: &Scene<'_>, wide: bool, theme: &Theme) -> Vec<Item> {
         }
     }
     add_disk(snapshot, wide, &mut add);
-    let lost = snapshot.lost_samples;
+    // What is missing in the file counts as much as what the plane lost; most losses are in both.
+    let in_file = snapshot.recorder.as_ref().filter(|_| is_open).map_or(0, |recorder| recorder.lost_samples);
+    let lost = snapshot.lost_samples.max(in_file);
     if lost > 0 {
         add(1, format!(" DROP {lost} "), Role::Alarm);
     } else {

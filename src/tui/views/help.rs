@@ -2,8 +2,9 @@
 use ratatui::{Frame, text::Line};
 
 use super::super::{
-    action::{Entry, Places, table},
+    action::{Entry, Places},
     app::View,
+    bindings::table,
     pen::{self, span},
     screen::Scene,
     theme::{Role, Theme},

@@ -2,7 +2,8 @@
 use ratatui::{Frame, layout::Rect, text::Line};
 
 use super::super::{
-    action::{Places, table},
+    action::Places,
+    bindings::table,
     pen::{self, span},
     screen::Scene,
     theme::{Role, Theme},

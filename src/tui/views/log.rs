@@ -4,7 +4,7 @@ use wavedeck_api::stage::Level;
 
 use super::super::{
     pen::{self, span},
-    screen::{Scene, log_line},
+    screen::{Scene, log_line, log_lines},
     theme::{Role, Theme},
 };
 use crate::snapshot::LogEntry;
@@ -21,12 +21,17 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
     let shown = |entry: &&LogEntry| view.least.is_none_or(|least| entry.level >= least);
     let entries: Vec<&LogEntry> = scene.snapshot.log.iter().filter(shown).collect();
     let rows = usize::from(inner.height);
-    let end = entries.len().saturating_sub(view.back).max(rows.min(entries.len()));
     if entries.is_empty() {
         pen::line(frame, inner, 0, Line::from(span(" nothing has happened yet", Role::Dim, theme)));
     }
-    for (row, entry) in (0_u16..).zip(&entries[end.saturating_sub(rows)..end]) {
-        pen::line(frame, inner, row, log_line(entry, usize::from(inner.width), theme));
+    let end = entries.len().saturating_sub(view.back).max(rows.min(entries.len()));
+    let width = usize::from(inner.width);
+    let recent = &entries[end.saturating_sub(rows)..end];
+    let lines: Vec<Line<'_>> = recent.iter().flat_map(|entry| log_lines(entry, width, theme)).collect();
+    // The newest at the bottom stays whole; what is above it may be cut off.
+    let first = lines.len().saturating_sub(rows);
+    for (row, line) in (0_u16..).zip(lines.into_iter().skip(first)) {
+        pen::line(frame, inner, row, line);
     }
 }
 

@@ -51,10 +51,15 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
     let width = lanes.width.saturating_sub(LEFT + RIGHT);
     let sweep = history.sweep(scene.app.lanes.seconds(), usize::from(width) * 2);
     let page = scene.app.page();
-    let rows = (lanes.height / u16::try_from(page.len().max(1)).unwrap_or(u16::MAX)).max(1);
+    let count = u16::try_from(page.len().max(1)).unwrap_or(u16::MAX);
+    // Rows that do not divide evenly go to the first lanes.
+    let (rows, spare) = ((lanes.height / count).max(1), lanes.height % count);
     let mut columns = Vec::new();
-    for (row, channel) in (0_u16..).step_by(usize::from(rows)).zip(page) {
-        let lane = Rect { y: lanes.y + row, height: rows, ..lanes }.intersection(lanes);
+    let mut y = lanes.y;
+    for (at, channel) in (0_u16..).zip(page) {
+        let height = if lanes.height > count { rows + u16::from(at < spare) } else { rows };
+        let lane = Rect { y, height, ..lanes }.intersection(lanes);
+        y += height;
         labels(frame, lane, channel, scene, history, theme);
         let wave = Rect { x: lane.x + LEFT.min(lane.width), width, ..lane };
         history.columns(channel, &sweep, &mut columns);
@@ -63,10 +68,7 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
         let pen = Pen { sweep: &sweep, lane: *settings, style, theme, is_frozen: scene.app.is_frozen };
         pen.draw(frame.buffer_mut(), wave, &columns);
     }
-    // The axis sticks to the lanes; rows that do not divide evenly stay empty below.
-    let used = rows * u16::try_from(scene.app.page().len()).unwrap_or(u16::MAX);
-    let axis_y = if size.has_frames() { lanes.y + used.min(lanes.height) } else { foot.y };
-    let axis = Rect { x: foot.x + LEFT.min(foot.width), y: axis_y, width, height: foot.bottom() - axis_y };
+    let axis = Rect { x: foot.x + LEFT.min(foot.width), width, ..foot };
     time_axis(frame, axis, &sweep, scene, history, theme);
     footer(frame, foot, scene, theme);
 }
@@ -117,14 +119,7 @@ fn labels(frame: &mut Frame<'_>, area: Rect, channel: usize, scene: &Scene<'_>, 
 }
 
 /// Seconds since the left edge, with markers and gaps where they happened.
-fn time_axis(
-    frame: &mut Frame<'_>,
-    area: Rect,
-    sweep: &Sweep,
-    scene: &Scene<'_>,
-    history: &History,
-    theme: &Theme,
-) {
+fn time_axis(frame: &mut Frame<'_>, area: Rect, sweep: &Sweep, scene: &Scene<'_>, history: &History, theme: &Theme) {
     let signs = theme.signs();
     let width = usize::from(area.width);
     if width < 8 {
@@ -165,11 +160,15 @@ fn time_axis(
     pen::line(frame, area, 0, Line::from(line));
     // The newest names matter most.
     let mut room = width;
-    let newest: Vec<Span<'_>> = names.into_iter().rev().take_while(|name| {
-        let fits = name.content.chars().count() <= room;
-        room = room.saturating_sub(name.content.chars().count());
-        fits
-    }).collect();
+    let newest: Vec<Span<'_>> = names
+        .into_iter()
+        .rev()
+        .take_while(|name| {
+            let fits = name.content.chars().count() <= room;
+            room = room.saturating_sub(name.content.chars().count());
+            fits
+        })
+        .collect();
     let mut second: Vec<Span<'_>> = newest.into_iter().rev().collect();
     if second.is_empty() {
         let (text, role) = gaps_text(history, sweep);

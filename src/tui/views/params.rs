@@ -42,7 +42,7 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
     let summary = pen::plain(&format!("  {}", stage.summary), theme);
     let mut head = span(pen::fit(&summary, usize::from(inner.width), theme), Role::Dim, theme);
     if let Some(why) = scene.snapshot.locked {
-        head = span(format!("  {} {why}: only cosmetic fields can change", theme.signs().locked), Role::Warn, theme);
+        head = span(format!("  {} {why}", theme.signs().locked), Role::Warn, theme);
     }
     pen::line(frame, inner, 0, Line::from(head));
     for (at, (spec, value)) in stage.params.iter().enumerate().skip(first).take(rows) {
@@ -135,7 +135,9 @@ fn value_box(
     let text = pen::plain(&written(spec, value), theme);
     let (open, close) = if theme.is_plain() { ("<", ">") } else { ("‹", "›") };
     let shown = match (&spec.kind, value) {
-        (ParamKind::Bool { .. }, ParamValue::Bool(on)) => pen::left(if *on { "[x] on" } else { "[ ] off" }, VALUE, theme),
+        (ParamKind::Bool { .. }, ParamValue::Bool(on)) => {
+            pen::left(if *on { "[x] on" } else { "[ ] off" }, VALUE, theme)
+        }
         (ParamKind::Choice { .. }, _) => {
             format!("{open} {} {close}", pen::left(&text, VALUE - 4, theme))
         }

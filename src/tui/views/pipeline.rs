@@ -38,7 +38,7 @@ fn stage_table(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &The
         let mut edges = edges_into(scene.snapshot, &stage.id);
         lines.push(stage_line(index, stage, edges.next(), scene, area.width, theme));
         lines.extend(edges.map(|edge| {
-            let mut spans = vec![Span::raw(" ".repeat(STAGE_COLUMNS))];
+            let mut spans = vec![Span::raw(" ".repeat(Columns::of(area.width).before_queue()))];
             spans.extend(edge_spans(edge, area.width, theme));
             Line::from(spans)
         }));
@@ -48,11 +48,16 @@ fn stage_table(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &The
     // The queues of the chosen stage should be visible with it.
     let last = first_of.get(scene.app.stage + 1).map_or(lines.len(), |next| *next).saturating_sub(1);
     let first = pen::first_visible(last, lines.len(), rows).min(chosen);
-    let more = if lines.len() > rows { format!("  {}-{} of {}", first + 1, (first + rows).min(lines.len()), lines.len()) } else { String::new() };
+    let more = if lines.len() > rows {
+        format!("  {}-{} of {}", first + 1, (first + rows).min(lines.len()), lines.len())
+    } else {
+        String::new()
+    };
     let inner = pen::boxed(frame, area, &format!("Stages{more}"), theme);
+    let columns = Columns::of(area.width);
     let head = format!(
-        " {}{} {:>7} {:>5} {:>7}  {:<7} {:<w$} {:>6} high drop",
-        pen::left("  stage", 13, theme),
+        "{} {} {:>7} {:>5} {:>7}  {:<f$} {:<g$}{:>7} high drop",
+        pen::left("   stage", 3 + columns.stage, theme),
         pen::left("state", 7, theme),
         "pkt/s",
         "cpu",
@@ -60,7 +65,8 @@ fn stage_table(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &The
         "from",
         "queue",
         "n/cap",
-        w = gauge_columns(area.width),
+        f = columns.from,
+        g = columns.gauge,
     );
     pen::line(frame, inner, 0, Line::from(span(head, Role::Dim, theme)));
     for (row, line) in (1_u16..).zip(lines.into_iter().skip(first).take(rows)) {
@@ -68,11 +74,26 @@ fn stage_table(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &The
     }
 }
 
-/// Columns before the queue.
-const STAGE_COLUMNS: usize = 45;
+/// Columns that get wider where there is room.
+struct Columns {
+    stage: usize,
+    from: usize,
+    gauge: usize,
+}
 
-fn gauge_columns(width: u16) -> usize {
-    if width >= 120 { 24 } else { 8 }
+impl Columns {
+    fn of(width: u16) -> Self {
+        match width {
+            140.. => Self { stage: 24, from: 24, gauge: 34 },
+            100..140 => Self { stage: 16, from: 12, gauge: 14 },
+            _ => Self { stage: 10, from: 7, gauge: 8 },
+        }
+    }
+
+    /// Columns before the queue: margin and mark, name, state, rate, load, worst, and what is between them.
+    fn before_queue(&self) -> usize {
+        3 + self.stage + 1 + 7 + 1 + 7 + 1 + 5 + 1 + 7 + 2
+    }
 }
 
 fn stage_line(
@@ -91,7 +112,7 @@ fn stage_line(
     let worst = if stage.waits { unknown() } else { milliseconds(stage.worst) };
     let (state, role) = state(stage.state);
     let mark = if is_chosen { theme.signs().chosen } else { " " };
-    let name = format!(" {mark} {}", pen::left(&pen::plain(&stage.id, theme), 10, theme));
+    let name = format!(" {mark} {}", pen::left(&pen::plain(&stage.id, theme), Columns::of(width).stage, theme));
     let mut spans = vec![
         span(name, if is_chosen { Role::Title } else { Role::Text }, theme),
         Span::raw(" "),
@@ -116,8 +137,10 @@ fn edge_spans(edge: &EdgeTelemetry, width: u16, theme: &Theme) -> Vec<Span<'stat
         (_, Overflow::Block) => Role::Alarm,
         _ => Role::Warn,
     };
-    let mut spans = vec![span(format!("{} ", pen::left(&pen::plain(from, theme), 7, theme)), Role::Dim, theme)];
-    spans.extend(pen::gauge(share, gauge_columns(width), pen::fill_role(share), theme));
+    let columns = Columns::of(width);
+    let from = pen::left(&pen::plain(from, theme), columns.from, theme);
+    let mut spans = vec![span(format!("{from} "), Role::Dim, theme)];
+    spans.extend(pen::gauge(share, columns.gauge, pen::fill_role(share), theme));
     spans.extend([
         span(pen::right(&format!("{}/{}", counts.in_flight_packets, edge.capacity), 7, theme), Role::Text, theme),
         span(pen::right(&counts.high_water.to_string(), 5, theme), Role::Text, theme),
@@ -160,7 +183,8 @@ fn pool_table(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Them
         let share = share(pool);
         let each = pool.bytes as f64 / f64::from(pool.capacity.max(1));
         let misses = if pool.misses > 0 { Role::Bad } else { Role::Dim };
-        let mut spans = vec![span(format!("   {} ", pen::left(&pen::plain(&pool.name, theme), 14, theme)), Role::Text, theme)];
+        let mut spans =
+            vec![span(format!("   {} ", pen::left(&pen::plain(&pool.name, theme), 14, theme)), Role::Text, theme)];
         spans.extend(pen::gauge(share, 14, pen::fill_role(share), theme));
         spans.extend([
             span(pen::right(&pen::percent(share), 5, theme), Role::Text, theme),

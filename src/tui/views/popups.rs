@@ -6,7 +6,8 @@ use ratatui::{
 use wavedeck_api::handle::RecordingState;
 
 use super::super::{
-    action::{Places, table},
+    action::Places,
+    bindings::table,
     line_edit::LineEdit,
     pen::{self, span},
     screen::Scene,

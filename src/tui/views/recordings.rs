@@ -65,13 +65,7 @@ fn described(entry: &RecordingEntry, name_width: usize, with_start: bool, theme:
         0 => "?".to_owned(),
         known => scale::day_and_time(known),
     };
-    let columns = [
-        &*start,
-        &length,
-        &scale::bytes(entry.bytes as f64),
-        &entry.channels.to_string(),
-        &entry.remark,
-    ];
+    let columns = [&*start, &length, &scale::bytes(entry.bytes as f64), &entry.channels.to_string(), &entry.remark];
     row(&pen::plain(&name, theme), name_width, columns, with_start, theme)
 }
 

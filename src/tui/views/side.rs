@@ -9,8 +9,7 @@ use super::super::{
     history::Why,
     lanes::Middle,
     pen::{self, span},
-    rates,
-    scale,
+    rates, scale,
     screen::Scene,
     theme::{Role, Theme},
 };
@@ -71,7 +70,12 @@ fn channel(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) 
     ];
     for (row, (name, text, role)) in (4_u16..).zip(lines) {
         let text = pen::fit(&text, usize::from(inner.width).saturating_sub(8), theme);
-        pen::line(frame, inner, row, Line::from(vec![span(format!(" {name:<6}"), Role::Dim, theme), span(text, role, theme)]));
+        pen::line(
+            frame,
+            inner,
+            row,
+            Line::from(vec![span(format!(" {name:<6}"), Role::Dim, theme), span(text, role, theme)]),
+        );
     }
     if scene.readout.is_clipped(lanes.chosen) {
         let alarm = span(" CLIP! the signal is at the end of its range ", Role::Alarm, theme);

@@ -107,10 +107,7 @@ mod tests {
     }
 
     fn watched(ms: u64) -> Arrival {
-        Arrival {
-            empty_ns: ms.saturating_sub(5) * MS,
-            read_ns: ms * MS,
-        }
+        Arrival { empty_ns: ms.saturating_sub(5) * MS, read_ns: ms * MS }
     }
 
     #[test]
@@ -126,26 +123,15 @@ mod tests {
     fn a_loss_shorter_than_the_counter_needs_no_time() {
         for lost in 1..=255u64 {
             let sample = 100 + lost;
-            assert_eq!(
-                after_a_hundred().advance(sample as u8, Arrival::default()),
-                sample,
-                "lost {lost}"
-            );
+            assert_eq!(after_a_hundred().advance(sample as u8, Arrival::default()), sample, "lost {lost}");
         }
     }
 
     #[test]
     fn a_host_that_was_held_up_invents_no_loss() {
         for held_up_ms in [500, 900, 1024, 1100, 5000] {
-            let arrival = Arrival {
-                empty_ns: 398 * MS,
-                read_ns: (400 + held_up_ms) * MS,
-            };
-            assert_eq!(
-                after_a_hundred().advance(100, arrival),
-                100,
-                "held up for {held_up_ms} ms"
-            );
+            let arrival = Arrival { empty_ns: 398 * MS, read_ns: (400 + held_up_ms) * MS };
+            assert_eq!(after_a_hundred().advance(100, arrival), 100, "held up for {held_up_ms} ms");
         }
     }
 
@@ -157,16 +143,9 @@ mod tests {
     #[test]
     fn a_loss_after_a_hold_up_is_counted_from_the_whole_time() {
         let mut count = after_a_hundred();
-        let held_up = Arrival {
-            empty_ns: 398 * MS,
-            read_ns: 2800 * MS,
-        };
+        let held_up = Arrival { empty_ns: 398 * MS, read_ns: 2800 * MS };
         for sample in 100..224u64 {
-            assert_eq!(
-                count.advance(sample as u8, held_up),
-                sample,
-                "what the system had kept"
-            );
+            assert_eq!(count.advance(sample as u8, held_up), sample, "what the system had kept");
         }
         // 2.4 s is 600 frames; the system kept 124 of them.
         assert_eq!(count.advance(700u64 as u8, held_up), 700);

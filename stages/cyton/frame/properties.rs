@@ -31,13 +31,8 @@ pub(super) struct Decoded {
 impl PartialEq for Decoded {
     /// All but the times of the rows, which are known the better the finer the stream is cut.
     fn eq(&self, other: &Self) -> bool {
-        let timeless = |rows: &[Row]| {
-            rows.iter()
-                .map(|row| Row { at_ns: 0, ..*row })
-                .collect::<Vec<_>>()
-        };
-        timeless(&self.rows) == timeless(&other.rows)
-            && (self.lost, self.discarded) == (other.lost, other.discarded)
+        let timeless = |rows: &[Row]| rows.iter().map(|row| Row { at_ns: 0, ..*row }).collect::<Vec<_>>();
+        timeless(&self.rows) == timeless(&other.rows) && (self.lost, self.discarded) == (other.lost, other.discarded)
     }
 }
 
@@ -49,24 +44,13 @@ pub(super) fn decode(layout: Layout, shots: &[Shot]) -> Decoded {
     for shot in shots {
         let read_ns = 1_000_000_000 + shot.sample * FRAME_NS;
         for piece in shot.bytes.chunks(PUSH_LIMIT) {
-            let arrival = Arrival {
-                empty_ns: empty_ns.max(read_ns - FRAME_NS),
-                read_ns,
-            };
-            assert_eq!(
-                decoder.push(piece, arrival),
-                piece.len(),
-                "a fetched decoder has room"
-            );
+            let arrival = Arrival { empty_ns: empty_ns.max(read_ns - FRAME_NS), read_ns };
+            assert_eq!(decoder.push(piece, arrival), piece.len(), "a fetched decoder has room");
             rows.extend(std::iter::from_fn(|| decoder.next_row()));
         }
         empty_ns = read_ns;
     }
-    Decoded {
-        rows,
-        lost: decoder.lost_rows(),
-        discarded: decoder.discarded_bytes(),
-    }
+    Decoded { rows, lost: decoder.lost_rows(), discarded: decoder.discarded_bytes() }
 }
 
 pub(super) fn frame_bytes(counter: u8, counts: &[i32; FRAME_CHANNELS]) -> [u8; FRAME_LEN] {
@@ -93,16 +77,12 @@ fn counts_of(sample: u64) -> [i32; FRAME_CHANNELS] {
 }
 
 pub(super) fn frames(samples: Range<u64>) -> Vec<u8> {
-    samples
-        .flat_map(|sample| frame_bytes(sample as u8, &counts_of(sample)))
-        .collect()
+    samples.flat_map(|sample| frame_bytes(sample as u8, &counts_of(sample))).collect()
 }
 
 /// One shot a frame, as a live board sends them.
 fn live(samples: Range<u64>) -> Vec<Shot> {
-    samples
-        .map(|sample| Shot::at(sample, frames(sample..sample + 1)))
-        .collect()
+    samples.map(|sample| Shot::at(sample, frames(sample..sample + 1))).collect()
 }
 
 /// Checks that every row is the frame of `first + index` as it was sent.
@@ -112,12 +92,7 @@ fn assert_true_rows(rows: &[Row], first: u64) -> Result<(), TestCaseError> {
         prop_assert_eq!(row.index, next + row.lost_before);
         prop_assert!(row.at_ns >= last_ns, "rows come in the order of time");
         last_ns = row.at_ns;
-        prop_assert_eq!(
-            &row.counts[..FRAME_CHANNELS],
-            &counts_of(first + row.index)[..],
-            "row {}",
-            row.index
-        );
+        prop_assert_eq!(&row.counts[..FRAME_CHANNELS], &counts_of(first + row.index)[..], "row {}", row.index);
         next = row.index + 1;
     }
     Ok(())

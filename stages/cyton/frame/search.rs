@@ -34,10 +34,7 @@ impl Frame {
     }
 
     pub(super) fn aux(&self) -> Aux {
-        let mut aux = Aux {
-            stop: self.bytes[FRAME_LEN - 1],
-            ..Aux::default()
-        };
+        let mut aux = Aux { stop: self.bytes[FRAME_LEN - 1], ..Aux::default() };
         aux.bytes.copy_from_slice(&self.bytes[26..32]);
         aux
     }
@@ -106,15 +103,7 @@ impl Search {
         let end = self.position + self.buffer.len() as u64;
         let must_merge = self.marks.len() == MOST_MARKS;
         match self.marks.back_mut() {
-            Some(mark) if must_merge => {
-                *mark = (
-                    end,
-                    Arrival {
-                        empty_ns: mark.1.empty_ns,
-                        ..arrival
-                    },
-                )
-            }
+            Some(mark) if must_merge => *mark = (end, Arrival { empty_ns: mark.1.empty_ns, ..arrival }),
             _ => self.marks.push_back((end, arrival)),
         }
         taken
@@ -145,13 +134,7 @@ impl Search {
                 match evidence_of_lock(self.rest()) {
                     Evidence::TooShort => return None,
                     Evidence::Against => self.discard(1),
-                    Evidence::For => {
-                        self.lock = Some(Lock {
-                            proven: PROOF_FRAMES,
-                            jumps: 0,
-                            jumped: 0,
-                        })
-                    }
+                    Evidence::For => self.lock = Some(Lock { proven: PROOF_FRAMES, jumps: 0, jumped: 0 }),
                 }
                 continue;
             };
@@ -163,15 +146,9 @@ impl Search {
                 }
                 Evidence::For => {}
             }
-            let step = self
-                .last_counter
-                .map_or(1, |last| self.rest()[1].wrapping_sub(last));
+            let step = self.last_counter.map_or(1, |last| self.rest()[1].wrapping_sub(last));
             if step == 1 || lock.proven > 0 {
-                return Some(self.take_frame(Lock {
-                    proven: lock.proven.saturating_sub(1),
-                    jumps: 0,
-                    jumped: 0,
-                }));
+                return Some(self.take_frame(Lock { proven: lock.proven.saturating_sub(1), jumps: 0, jumped: 0 }));
             }
             match self.judge_jump(step) {
                 Jump::Undecided => return None,
@@ -180,11 +157,7 @@ impl Search {
                 Jump::Loss => {
                     let jumped = lock.jumped + if step == 0 { 256 } else { u32::from(step) };
                     if lock.jumps + 1 < MOST_JUMPS || jumped <= 256 {
-                        return Some(self.take_frame(Lock {
-                            proven: 0,
-                            jumps: lock.jumps + 1,
-                            jumped,
-                        }));
+                        return Some(self.take_frame(Lock { proven: 0, jumps: lock.jumps + 1, jumped }));
                     }
                     self.unlock();
                 }
@@ -198,9 +171,7 @@ impl Search {
         match evidence(next, 1) {
             Evidence::TooShort => Jump::Undecided,
             Evidence::Against => Jump::NoFrame,
-            Evidence::For if next[1] == self.rest()[1].wrapping_sub(step).wrapping_add(2) => {
-                Jump::DamagedCounter
-            }
+            Evidence::For if next[1] == self.rest()[1].wrapping_sub(step).wrapping_add(2) => Jump::DamagedCounter,
             Evidence::For => Jump::Loss,
         }
     }
@@ -218,14 +189,10 @@ impl Search {
     /// Arrival of the byte that ends at `end`. It came before those behind it in the same push, and these took time.
     fn arrival_at(&self, end: u64) -> Arrival {
         let mark = self.marks.iter().find(|mark| mark.0 >= end);
-        let &(push_end, arrival) =
-            mark.expect("every byte was pushed, and marks are kept until it is consumed");
+        let &(push_end, arrival) = mark.expect("every byte was pushed, and marks are kept until it is consumed");
         let frames_behind = (push_end - end) / FRAME_LEN as u64;
         let earlier_ns = frames_behind * (1_000_000_000 / FRAMES_PER_SECOND);
-        let read_ns = arrival
-            .read_ns
-            .saturating_sub(earlier_ns)
-            .max(arrival.empty_ns.min(arrival.read_ns));
+        let read_ns = arrival.read_ns.saturating_sub(earlier_ns).max(arrival.empty_ns.min(arrival.read_ns));
         Arrival { read_ns, ..arrival }
     }
 
@@ -257,8 +224,7 @@ impl Search {
 fn evidence(bytes: &[u8], frames: usize) -> Evidence {
     for frame in 0..frames {
         let at = |offset: usize| bytes.get(frame * FRAME_LEN + offset).copied();
-        let follows =
-            |counter: u8| frame == 0 || counter == bytes[(frame - 1) * FRAME_LEN + 1].wrapping_add(1);
+        let follows = |counter: u8| frame == 0 || counter == bytes[(frame - 1) * FRAME_LEN + 1].wrapping_add(1);
         if at(0).is_some_and(|byte| byte != HEADER)
             || at(1).is_some_and(|counter| !follows(counter))
             || at(FRAME_LEN - 1).is_some_and(|byte| !is_stop(byte))
@@ -266,11 +232,7 @@ fn evidence(bytes: &[u8], frames: usize) -> Evidence {
             return Evidence::Against;
         }
     }
-    if bytes.len() < frames * FRAME_LEN {
-        Evidence::TooShort
-    } else {
-        Evidence::For
-    }
+    if bytes.len() < frames * FRAME_LEN { Evidence::TooShort } else { Evidence::For }
 }
 
 /// Whether the first byte begins frames, and no other place fits the same bytes as well.

@@ -70,12 +70,7 @@ impl FakeBoard {
     pub(in crate::cyton) fn new(kind: Kind) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("cyton");
-        let mut board = Self {
-            kind,
-            folder,
-            path,
-            plug: None,
-        };
+        let mut board = Self { kind, folder, path, plug: None };
         board.plug_in();
         board
     }
@@ -85,27 +80,16 @@ impl FakeBoard {
     }
 
     pub(in crate::cyton) fn plug_in(&mut self) {
-        let device =
-            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
+        let device = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&device).expect("a terminal");
         unlockpt(&device).expect("a terminal");
         let name = ptsname(&device, Vec::new()).expect("a name");
-        let host = rustix::fs::open(
-            &*name,
-            OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC,
-            Mode::empty(),
-        );
+        let host = rustix::fs::open(&*name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty());
         let new = self.folder.path().join("new");
         symlink(name.to_str().expect("a plain name"), &new).expect("a link");
         std::fs::rename(&new, &self.path).expect("a link");
         let (device, heard, ends) = (Arc::new(device), Arc::default(), Arc::default());
-        let mut plug = Plug {
-            device,
-            _host: host.expect("a terminal"),
-            heard,
-            ends,
-            thread: None,
-        };
+        let mut plug = Plug { device, _host: host.expect("a terminal"), heard, ends, thread: None };
         plug.thread = Some(plug.listen(self.kind));
         self.plug = Some(plug);
     }
@@ -127,14 +111,9 @@ impl FakeBoard {
     /// Waits until the commands end in `end`.
     pub(in crate::cyton) fn wait_for(&self, end: &str) {
         let (heard, rings) = &*self.plug().heard;
-        let waiting = rings.wait_timeout_while(heard.lock().expect("no panic"), PATIENCE, |heard| {
-            !heard.ends_with(end.as_bytes())
-        });
-        assert!(
-            !waiting.expect("no panic").1.timed_out(),
-            "the board was told only `{}`",
-            self.commands()
-        );
+        let waiting = rings
+            .wait_timeout_while(heard.lock().expect("no panic"), PATIENCE, |heard| !heard.ends_with(end.as_bytes()));
+        assert!(!waiting.expect("no panic").1.timed_out(), "the board was told only `{}`", self.commands());
     }
 
     fn plug(&self) -> &Plug {
@@ -148,17 +127,10 @@ impl Plug {
         std::thread::spawn(move || {
             let mut setting = Vec::new();
             while !ends.load(Ordering::Relaxed) {
-                let wait = Timespec {
-                    tv_sec: 0,
-                    tv_nsec: 10_000_000,
-                };
+                let wait = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
                 let ready = poll(&mut [PollFd::new(&*device, PollFlags::IN)], Some(&wait)).unwrap_or(0);
                 let mut commands = [0; 64];
-                let count = if ready > 0 {
-                    rustix::io::read(&*device, &mut commands).unwrap_or(0)
-                } else {
-                    0
-                };
+                let count = if ready > 0 { rustix::io::read(&*device, &mut commands).unwrap_or(0) } else { 0 };
                 for &command in &commands[..count] {
                     // Answers first: whoever waits for a command knows that it was answered.
                     say(&device, &answer(kind, command, &mut setting));
@@ -199,11 +171,7 @@ fn answer(kind: Kind, command: u8, setting: &mut Vec<u8>) -> Vec<u8> {
             return Vec::new();
         }
         setting.clear();
-        let text = if kind == Kind::Stubborn {
-            "Failure: too few chars"
-        } else {
-            "Channel set for 1"
-        };
+        let text = if kind == Kind::Stubborn { "Failure: too few chars" } else { "Channel set for 1" };
         return format!("{text}$$$").into_bytes();
     }
     let text = match (command, kind) {
