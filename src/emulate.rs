@@ -49,14 +49,7 @@ pub struct EmulateOptions {
 impl EmulateOptions {
     /// A board of eight channels without losses that runs until stopped.
     pub fn new(link: impl Into<PathBuf>) -> Self {
-        Self {
-            link: link.into(),
-            daisy: false,
-            gaps: Vec::new(),
-            seconds: None,
-            truth: None,
-            rate_factor: 1.0,
-        }
+        Self { link: link.into(), daisy: false, gaps: Vec::new(), seconds: None, truth: None, rate_factor: 1.0 }
     }
 }
 
@@ -76,14 +69,8 @@ impl FromStr for Gap {
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let wrong = || format!("a gap is written N:K (at sample N, K samples are lost), got `{text}`");
         let (at, frames) = text.split_once(':').with_context(wrong)?;
-        let gap = Self {
-            at: at.parse().with_context(wrong)?,
-            frames: frames.parse().with_context(wrong)?,
-        };
-        ensure!(
-            gap.frames > 0 && gap.at.checked_add(gap.frames).is_some(),
-            wrong()
-        );
+        let gap = Self { at: at.parse().with_context(wrong)?, frames: frames.parse().with_context(wrong)? };
+        ensure!(gap.frames > 0 && gap.at.checked_add(gap.frames).is_some(), wrong());
         Ok(gap)
     }
 }
@@ -105,13 +92,7 @@ pub struct EmulateReport {
 
 impl fmt::Display for EmulateReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            made,
-            sent,
-            lost_in_gaps,
-            dropped,
-            streams,
-        } = self;
+        let Self { made, sent, lost_in_gaps, dropped, streams } = self;
         let plural = if *streams == 1 { "" } else { "s" };
         write!(
             f,
@@ -128,41 +109,21 @@ impl fmt::Display for EmulateReport {
 /// When the link or the truth file cannot be made, or the pty fails.
 pub fn run(options: &EmulateOptions, stop: &AtomicBool) -> anyhow::Result<EmulateReport> {
     let factor = options.rate_factor;
-    ensure!(
-        (0.01..=100.0).contains(&factor),
-        "the rate factor must be within 0.01..=100, got {factor}"
-    );
+    ensure!((0.01..=100.0).contains(&factor), "the rate factor must be within 0.01..=100, got {factor}");
     if let Some(seconds) = options.seconds {
-        ensure!(
-            (0.0..=1e9).contains(&seconds),
-            "the seconds to stream must be within 0..=1e9, got {seconds}"
-        );
+        ensure!((0.0..=1e9).contains(&seconds), "the seconds to stream must be within 0..=1e9, got {seconds}");
     }
-    let truth = options
-        .truth
-        .as_deref()
-        .map(|path| Truth::create(path, options.daisy))
-        .transpose()?;
+    let truth = options.truth.as_deref().map(|path| Truth::create(path, options.daisy)).transpose()?;
     let pty = Pty::open(&options.link)?;
-    let name = if options.daisy {
-        "Cyton with Daisy"
-    } else {
-        "Cyton"
-    };
-    say(format_args!(
-        "{name} on {} -> {}",
-        options.link.display(),
-        pty.name()
-    ));
+    let name = if options.daisy { "Cyton with Daisy" } else { "Cyton" };
+    say(format_args!("{name} on {} -> {}", options.link.display(), pty.name()));
     let mut emulator = Emulator {
         board: Board::new(options.daisy),
         pty,
         truth,
         gaps: options.gaps.clone(),
         frame_ns: 1e9 / FRAMES_PER_SECOND as f64 / factor,
-        frames_left: options
-            .seconds
-            .map(|seconds| (seconds * FRAMES_PER_SECOND as f64).round() as u64),
+        frames_left: options.seconds.map(|seconds| (seconds * FRAMES_PER_SECOND as f64).round() as u64),
         stream_began: None,
         unfinished: None,
         is_dropping: false,
@@ -248,10 +209,7 @@ impl Emulator {
 
     /// Sends every frame that is due and returns the time until the next.
     fn send_due_frames(&mut self) -> anyhow::Result<Duration> {
-        while let Some(began) = self
-            .stream_began
-            .filter(|_| self.board.is_streaming() && self.frames_left != Some(0))
-        {
+        while let Some(began) = self.stream_began.filter(|_| self.board.is_streaming() && self.frames_left != Some(0)) {
             // From the frame's number, so that errors do not add up.
             let due = Duration::from_nanos((self.board.next_sample() as f64 * self.frame_ns) as u64);
             let now = began.elapsed();
@@ -261,11 +219,7 @@ impl Emulator {
             let frame = self.board.make_frame();
             self.frames_left = self.frames_left.map(|frames| frames - 1);
             self.report.made += 1;
-            if self
-                .gaps
-                .iter()
-                .any(|gap| (gap.at..gap.at + gap.frames).contains(&frame.sample))
-            {
+            if self.gaps.iter().any(|gap| (gap.at..gap.at + gap.frames).contains(&frame.sample)) {
                 self.report.lost_in_gaps += 1;
                 continue;
             }
@@ -319,20 +273,8 @@ mod tests {
 
     #[test]
     fn a_gap_is_read_from_its_two_numbers() {
-        assert_eq!(
-            "1000:37".parse::<Gap>().expect("a gap"),
-            Gap { at: 1000, frames: 37 }
-        );
-        for text in [
-            "",
-            "1000",
-            "1000:",
-            ":3",
-            "a:b",
-            "5:0",
-            "-1:3",
-            "18446744073709551615:1",
-        ] {
+        assert_eq!("1000:37".parse::<Gap>().expect("a gap"), Gap { at: 1000, frames: 37 });
+        for text in ["", "1000", "1000:", ":3", "a:b", "5:0", "-1:3", "18446744073709551615:1"] {
             let error = text.parse::<Gap>().expect_err(text);
             assert!(error.to_string().starts_with("a gap is written N:K"), "{error}");
         }
@@ -343,15 +285,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let link = folder.path().join("cyton");
         for rate_factor in [0.0, f64::NAN, -1.0, 1e6] {
-            let options = EmulateOptions {
-                rate_factor,
-                ..EmulateOptions::new(&link)
-            };
+            let options = EmulateOptions { rate_factor, ..EmulateOptions::new(&link) };
             let error = run(&options, &AtomicBool::new(true)).expect_err("refused");
-            assert!(
-                error.to_string().contains("rate factor must be within"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("rate factor must be within"), "{error}");
         }
         assert!(!link.exists());
     }

@@ -1,6 +1,8 @@
 //! How the program ends: four codes, and errors that carry theirs.
 use std::{fmt, process::ExitCode};
 
+use wavedeck_plane::Problems;
+
 use crate::session::SessionError;
 
 /// Exit code of the program.
@@ -46,6 +48,12 @@ impl fmt::Display for Failure {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self { exit: Exit::Failed, error }
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self::usage(problems)
     }
 }
 

@@ -86,17 +86,13 @@ impl Printer {
     }
 }
 
-fn produced(snapshot: &Snapshot) -> u64 {
-    let sources = snapshot.telemetry.stages.iter().filter(|stage| !stage.outputs.is_empty());
-    sources.take(1).flat_map(|stage| &stage.outputs).map(|(_, counts)| counts.sent_samples).sum()
-}
-
 fn status_json(snapshot: &Snapshot) -> serde_json::Value {
     json!({
         "type": "status",
         "uptime_s": snapshot.uptime_s,
         "pipeline": snapshot.pipeline,
         "recording": snapshot.recording,
+        "produced": snapshot.telemetry.produced_samples(),
         "recorded": snapshot.recorder.as_ref().map_or(0, |recorder| recorder.recorded_samples),
         "saved_bytes": snapshot.recorder.as_ref().map_or(0, |recorder| recorder.saved_bytes),
         "dropped": snapshot.lost_samples,
@@ -121,7 +117,7 @@ fn status_text(snapshot: &Snapshot) -> String {
         "{:>7.1} s  {:?}  {} samples  {recording}  drop {}  queue {queue:.0}%  pool {pool:.0}%",
         snapshot.uptime_s,
         snapshot.pipeline,
-        produced(snapshot),
+        snapshot.telemetry.produced_samples(),
         snapshot.lost_samples,
     )
 }

@@ -4,6 +4,7 @@
 //! remote clients use it and nothing else.
 pub mod cli;
 mod commands;
+pub mod config_file;
 pub mod disk;
 pub mod emulate;
 pub mod exit;

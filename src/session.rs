@@ -1,38 +1,31 @@
 //! The one façade over a running pipeline: requests in, snapshots and taps out. Screens, headless runs and remote
 //! clients use it and nothing else.
+mod current;
+
 use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
 use wavedeck_api::{
     clock,
-    handle::{ParamChange, RecordCommand, RecorderStatus, RecordingState, SessionInfo, TransportCommand},
+    handle::{ParamChange, RecordCommand, RecorderStatus, RecordingState, TransportCommand},
     stage::{Level, StageError},
     tap::Tap,
 };
-use wavedeck_plane::{
-    GateError, Graph, PipelineConfig, Plan, Problem, Problems, Runtime, StageRegistry, StopReport, Telemetry,
-};
+use wavedeck_plane::{GateError, Graph, PipelineConfig, Plan, Problems, Runtime, StageRegistry, StopReport, Telemetry};
 
+use self::current::{Current, SWAP_PATIENCE, recordings_dir, start_command};
 use crate::{
-    disk,
     journal::Journal,
     library,
-    pump::Pump,
-    snapshot::{DiskSpace, OutputInfo, RecordingEntry, Snapshot, StageParams},
+    snapshot::{RecordingEntry, Snapshot, StageParams},
 };
-
-/// Time that a recorder has to open its file before sources start.
-const RECORDER_PATIENCE: Duration = Duration::from_secs(10);
-/// Time that a pipeline has to drain when another takes its place.
-const SWAP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a client may ask for.
 #[derive(Clone, Debug)]
@@ -176,18 +169,6 @@ struct Inner {
     swapping: Mutex<()>,
 }
 
-/// The pipeline that runs now.
-struct Current {
-    runtime: Arc<Runtime>,
-    generation: u64,
-    started: Instant,
-    name: Arc<str>,
-    outputs: Arc<[OutputInfo]>,
-    space: Arc<Mutex<Option<DiskSpace>>>,
-    closing: Arc<AtomicBool>,
-    pump: Mutex<Option<JoinHandle<()>>>,
-}
-
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -262,6 +243,7 @@ impl Session {
         let current = self.current();
         let runtime = &current.runtime;
         let telemetry = runtime.telemetry();
+        let recorder = merged(runtime.recorder_statuses());
         let transport = runtime.transports().next().map(|transport| transport.status());
         let plan = runtime.plan();
         let stages = plan.stages.iter().zip(runtime.values()).map(|(stage, values)| StageParams {
@@ -276,9 +258,9 @@ impl Session {
             pipeline: runtime.state(),
             uptime_s: current.started.elapsed().as_secs_f64(),
             recording: runtime.recording_state(),
-            recorder: merged(runtime.recorder_statuses()),
             transport,
-            lost_samples: telemetry.lost_samples(),
+            lost_samples: all_lost(&telemetry, recorder.as_ref()),
+            recorder,
             shed_samples: telemetry.shed_samples(),
             telemetry,
             disk: *held(&current.space),
@@ -386,84 +368,10 @@ impl Session {
     }
 }
 
-impl Current {
-    fn launch(graph: Graph, generation: u64, journal: &Arc<Journal>, record: bool) -> Result<Self, SessionError> {
-        let (runtime, events) = Runtime::launch(graph)?;
-        let runtime = Arc::new(runtime);
-        let outputs =
-            runtime.outputs().map(|(stage, port, spec)| OutputInfo { stage: stage.clone(), port, spec: spec.clone() });
-        let outputs: Arc<[OutputInfo]> = outputs.collect();
-        let name: Arc<str> = runtime.plan().config.name.as_str().into();
-        let (space, closing) = (Arc::default(), Arc::new(AtomicBool::new(false)));
-        let pump = Pump {
-            runtime: runtime.clone(),
-            events,
-            journal: journal.clone(),
-            space: Arc::clone(&space),
-            dir: recordings_dir(&runtime),
-            closing: closing.clone(),
-        };
-        let spawned = thread::Builder::new().name("session".into()).spawn(move || pump.run());
-        let thread = spawned.map_err(|source| StageError::Io { what: "no thread for the session".into(), source })?;
-        let current = Self {
-            runtime,
-            generation,
-            started: Instant::now(),
-            name,
-            outputs,
-            space,
-            closing,
-            pump: Mutex::new(Some(thread)),
-        };
-        journal.add(Level::Info, "session", format!("pipeline `{}` started", current.name));
-        if record && let Err(error) = current.record_from_the_first_sample() {
-            current.runtime.stop(SWAP_PATIENCE);
-            return Err(error);
-        }
-        current.runtime.go();
-        Ok(current)
-    }
-
-    fn record_from_the_first_sample(&self) -> Result<(), SessionError> {
-        self.runtime.record(&start_command(&self.runtime, None))?;
-        let deadline = Instant::now() + RECORDER_PATIENCE;
-        loop {
-            match self.runtime.recording_state() {
-                RecordingState::Recording => return Ok(()),
-                RecordingState::Failed => {
-                    let why = self.runtime.recorder_statuses().into_iter().find_map(|status| status.error);
-                    return Err(SessionError::State(why.unwrap_or_else(|| "the recording cannot be started".into())));
-                }
-                _ if Instant::now() > deadline => {
-                    return Err(SessionError::State("the recorder did not open its file within 10 s".into()));
-                }
-                _ => thread::sleep(Duration::from_millis(1)),
-            }
-        }
-    }
-
-    fn end_pump(&self) {
-        self.closing.store(true, Ordering::Release);
-        if let Some(thread) = held(&self.pump).take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Current {
-    fn drop(&mut self) {
-        self.closing.store(true, Ordering::Release);
-    }
-}
-
-fn start_command(runtime: &Runtime, name: Option<String>) -> RecordCommand {
-    let config = runtime.running_config();
-    RecordCommand::Start(Arc::new(SessionInfo {
-        name: config.name.clone(),
-        pipeline_json: config.to_json(),
-        app_version: crate::VERSION.into(),
-        file_name: name.unwrap_or_default(),
-    }))
+/// Samples lost on the way, or only by a recorder whose disk was behind. What was lost on the way is missing in the
+/// recording too, so the larger count holds the smaller one.
+pub(crate) fn all_lost(telemetry: &Telemetry, recorder: Option<&RecorderStatus>) -> u64 {
+    telemetry.lost_samples().max(recorder.map_or(0, |recorder| recorder.lost_samples))
 }
 
 /// A refused edit belongs in the journal of an open recording as much as an applied one.
@@ -506,34 +414,4 @@ fn merged(statuses: Vec<RecorderStatus>) -> Option<RecorderStatus> {
         sum.error = sum.error.or(other.error);
         sum
     }))
-}
-
-fn recordings_dir(runtime: &Runtime) -> PathBuf {
-    let dir = runtime.recorder_statuses().into_iter().map(|status| status.dir).next();
-    dir.filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| PathBuf::from(library::DEFAULT_DIR))
-}
-
-/// Reads a config file and applies `--set` assignments.
-///
-/// # Errors
-/// A file that cannot be read or is too large, and every mistake in it.
-pub fn read_config(path: &Path, assignments: &[String]) -> Result<PipelineConfig, SessionError> {
-    let file = path.display().to_string();
-    let problem = |what: String, hint: &str| Problems::one(Problem::new("", what, hint)).in_file(&file);
-    let bytes = disk::read_capped(path, wavedeck_plane::MAX_CONFIG_BYTES).map_err(|error| {
-        problem(format!("it cannot be read: {error}"), "give the path of a pipeline file, such as configs/demo.json")
-    })?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| problem("it is not text in UTF-8".into(), "is it a recording? then `wavedeck replay`"))?;
-    configured(PipelineConfig::from_json(&text).map_err(|problems| problems.in_file(&file))?, assignments)
-}
-
-/// Applies `--set` assignments to a config.
-///
-/// # Errors
-/// Every assignment that has another form or names no stage.
-pub fn configured(mut config: PipelineConfig, assignments: &[String]) -> Result<PipelineConfig, SessionError> {
-    let failed = assignments.iter().filter_map(|assignment| config.set(assignment).err());
-    Problems::unless_none(failed.collect())?;
-    Ok(config)
 }

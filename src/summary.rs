@@ -4,7 +4,10 @@ use std::{fmt, path::PathBuf};
 use serde::Serialize;
 use wavedeck_api::{handle::RecordingState, link::Overflow};
 
-use crate::{exit::Exit, session::Closing};
+use crate::{
+    exit::Exit,
+    session::{Closing, all_lost},
+};
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -38,7 +41,8 @@ pub struct Summary {
     pub produced: u64,
     /// Of these, what is in recordings.
     pub recorded: u64,
-    /// Of these, what was lost by devices, for want of a buffer, or on connections that must not drop.
+    /// Of these, what was lost by devices, for want of a buffer, on connections that must not drop, or by a recorder
+    /// whose disk was behind.
     pub dropped: u64,
     /// What connections with a drop policy let go; views only.
     pub shed: u64,
@@ -98,14 +102,8 @@ impl Summary {
     /// The account of a closed session.
     pub fn of(name: &str, closing: &Closing, ended_by: EndedBy) -> Self {
         let telemetry = &closing.telemetry;
-        let is_source = |id: &str| {
-            !telemetry
-                .edges
-                .iter()
-                .any(|edge| edge.id.split(" -> ").nth(1).is_some_and(|to| to.split('.').next() == Some(id)))
-        };
         let mut streams = Vec::new();
-        for stage in telemetry.stages.iter().filter(|stage| is_source(&stage.id)) {
+        for stage in telemetry.stages.iter().filter(|stage| stage.is_source) {
             for (port, counts) in &stage.outputs {
                 let name = if stage.outputs.len() > 1 { format!("{}.{port}", stage.id) } else { stage.id.to_string() };
                 let in_file =
@@ -137,7 +135,12 @@ impl Summary {
             ended_by,
             produced: streams.iter().map(|stream| stream.produced).sum(),
             recorded: streams.iter().map(|stream| stream.recorded).sum(),
-            dropped: telemetry.lost_samples(),
+            dropped: closing
+                .recorders
+                .iter()
+                .map(|recorder| all_lost(telemetry, Some(recorder)))
+                .max()
+                .unwrap_or_else(|| telemetry.lost_samples()),
             shed: telemetry.shed_samples(),
             streams,
             edges: edges.collect(),

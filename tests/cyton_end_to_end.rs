@@ -98,7 +98,7 @@ fn a_port_pulled_out_while_recording_loses_nothing_saved_and_comes_back() {
         .expect("the program starts");
     let recorded = || {
         let lines = std::fs::read_to_string(&log).unwrap_or_default();
-        let last = lines.lines().filter(|line| line.contains("\"status\"")).next_back().unwrap_or("{}").to_owned();
+        let last = lines.lines().rfind(|line| line.contains("\"status\"")).unwrap_or("{}").to_owned();
         serde_json::from_str::<Value>(&last).ok().and_then(|line| line["recorded"].as_u64()).unwrap_or(0)
     };
 

@@ -41,9 +41,7 @@ impl Emulator {
         let link = self.folder.path().join("cyton");
         wait_until(|| link.exists());
         let path = link.to_str().expect("a plain path");
-        let port = serialport::new(path, 115_200)
-            .timeout(Duration::from_millis(50))
-            .open();
+        let port = serialport::new(path, 115_200).timeout(Duration::from_millis(50)).open();
         let mut port = port.expect("the link opens");
         port.write_all(b"v").expect("the board takes commands");
         let mut banner = String::new();
@@ -58,10 +56,7 @@ impl Emulator {
 
     fn end(self) -> (EmulateReport, tempfile::TempDir) {
         let report = self.thread.join().expect("no panic").expect("it runs");
-        assert!(
-            !self.folder.path().join("cyton").exists(),
-            "the link is removed at the end"
-        );
+        assert!(!self.folder.path().join("cyton").exists(), "the link is removed at the end");
         (report, self.folder)
     }
 }
@@ -84,10 +79,7 @@ fn read_to_end(port: &mut dyn SerialPort, layout: Layout) -> (Vec<Row>, u64) {
         match port.read(&mut buffer) {
             Ok(count) => {
                 let read_ns = now_ns();
-                assert_eq!(
-                    decoder.push(&buffer[..count], Arrival { empty_ns, read_ns }),
-                    count
-                );
+                assert_eq!(decoder.push(&buffer[..count], Arrival { empty_ns, read_ns }), count);
                 rows.extend(std::iter::from_fn(|| decoder.next_row()));
             }
             Err(error) if error.kind() == ErrorKind::TimedOut => {}
@@ -102,10 +94,7 @@ fn read_to_end(port: &mut dyn SerialPort, layout: Layout) -> (Vec<Row>, u64) {
 /// Index, counter and counts of every row of a truth file.
 fn truth(folder: &Path) -> Vec<(u64, u8, Vec<i32>)> {
     let mut reader = csv::Reader::from_path(folder.join("truth.csv")).expect("a truth file");
-    reader
-        .deserialize()
-        .map(|row| row.expect("a row of numbers"))
-        .collect()
+    reader.deserialize().map(|row| row.expect("a row of numbers")).collect()
 }
 
 fn assert_same(rows: &[Row], layout: Layout, truth: &[(u64, u8, Vec<i32>)]) {
@@ -120,11 +109,7 @@ fn assert_same(rows: &[Row], layout: Layout, truth: &[(u64, u8, Vec<i32>)]) {
 fn a_host_sees_exactly_what_the_truth_file_tells() {
     let emulator = Emulator::run(|options| {
         options.seconds = Some(4.0);
-        options.gaps = vec![
-            Gap { at: 100, frames: 7 },
-            Gap { at: 400, frames: 300 },
-            Gap { at: 800, frames: 1 },
-        ];
+        options.gaps = vec![Gap { at: 100, frames: 7 }, Gap { at: 400, frames: 300 }, Gap { at: 800, frames: 1 }];
     });
     let (mut port, banner) = emulator.open();
     assert!(banner.starts_with("OpenBCI V3 8-16 channel\n"), "{banner}");
@@ -138,10 +123,7 @@ fn a_host_sees_exactly_what_the_truth_file_tells() {
     let truth = truth(folder.path());
     assert_same(&rows, Layout::Cyton, &truth);
     assert!(truth.iter().all(|(sample, counter, _)| *counter == *sample as u8));
-    assert_eq!(
-        rows.iter().filter(|row| row.aux.acceleration().is_some()).count(),
-        68
-    );
+    assert_eq!(rows.iter().filter(|row| row.aux.acceleration().is_some()).count(), 68);
 }
 
 #[test]
@@ -201,13 +183,7 @@ fn a_second_stream_begins_at_zero_again() {
     let (mut port, _) = emulator.open();
     for stream in 1..=2 {
         port.write_all(b"b").expect("the board takes commands");
-        wait_until(|| {
-            truth(emulator.folder.path())
-                .iter()
-                .filter(|row| row.0 == 5)
-                .count()
-                == stream
-        });
+        wait_until(|| truth(emulator.folder.path()).iter().filter(|row| row.0 == 5).count() == stream);
         port.write_all(b"s").expect("the board takes commands");
     }
     emulator.stop.store(true, Ordering::Relaxed);

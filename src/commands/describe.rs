@@ -3,33 +3,30 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 use wavedeck_api::{param::ParamSpec, stage::StageDescriptor};
-use wavedeck_plane::{Graph, Plan, Problems, StageRegistry};
+use wavedeck_plane::{Graph, Plan};
 
 use crate::{
     cli::{CheckArgs, StagesArgs},
+    config_file,
     exit::{Exit, Failure},
-    session::{self, SessionError},
 };
 
 /// `check`
 pub(super) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     let registry = crate::registry().map_err(Failure::usage)?;
-    let graph = session::read_config(&args.config, &args.set).and_then(|config| plan(&config, &registry));
+    let graph = config_file::read_config(&args.config, &args.set)
+        .and_then(|config| Plan::new(&config, &registry))
+        .and_then(Graph::build);
     match graph {
         Ok(graph) if args.json => super::print_json(&json!({ "problems": [], "plan": plan_json(&graph) }))?,
         Ok(graph) => super::print(&plan_text(&graph))?,
-        Err(SessionError::Config(problems)) if args.json => {
-            super::print_json(&json!({ "problems": problems }))?;
+        Err(problems) if args.json => {
+            super::print_json(&json!({ "problems": problems.list() }))?;
             return Ok(Exit::Usage);
         }
-        Err(error) => return Err(error.in_file(&args.config).into()),
+        Err(problems) => return Err(Failure::usage(problems.in_file(args.config.display().to_string()))),
     }
     Ok(Exit::Ok)
-}
-
-fn plan(config: &wavedeck_plane::PipelineConfig, registry: &StageRegistry) -> Result<Graph, SessionError> {
-    let graph: Result<Graph, Problems> = Plan::new(config, registry).and_then(Graph::build);
-    Ok(graph?)
 }
 
 fn plan_text(graph: &Graph) -> String {

@@ -10,11 +10,12 @@ use wavedeck_plane::PipelineConfig;
 
 use crate::{
     cli::{ColorArg, ReplayArgs, RunArgs, RunOptions},
+    config_file,
     exit::{Exit, Failure},
     headless::{self, Status},
     library::{self, ReplayOptions},
     logging,
-    session::{self, Session},
+    session::Session,
     signals::Signals,
     summary::{EndedBy, Summary},
     tui::{self, Colour, Glyphs, Outcome, ScreenOptions},
@@ -30,23 +31,23 @@ const DEMO_PATH: &str = "configs/demo.json";
 /// Runs the demo.
 pub(super) fn demo(options: &RunOptions) -> Result<Exit, Failure> {
     let config = if Path::new(DEMO_PATH).exists() {
-        session::read_config(Path::new(DEMO_PATH), &options.set)?
+        config_file::read_config(Path::new(DEMO_PATH), &options.set)?
     } else {
-        session::configured(PipelineConfig::from_json(DEMO).map_err(Failure::usage)?, &options.set)?
+        config_file::configured(PipelineConfig::from_json(DEMO).map_err(Failure::usage)?, &options.set)?
     };
     start(config, Path::new(DEMO_PATH), options)
 }
 
 /// `run`
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let config = session::read_config(&args.config, &args.options.set)?;
+    let config = config_file::read_config(&args.config, &args.options.set)?;
     start(config, &args.config, &args.options)
 }
 
 /// `replay`
 pub(super) fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
     let registry = crate::registry().map_err(Failure::usage)?;
-    let pipeline = args.config.as_ref().map(|path| session::read_config(path, &[])).transpose()?;
+    let pipeline = args.config.as_ref().map(|path| config_file::read_config(path, &[])).transpose()?;
     let seconds = |time: Option<Duration>| time.map_or(0.0, |time| time.as_secs_f64());
     let at_end = match (args.repeat, args.options.headless) {
         (true, _) => "loop",
@@ -55,7 +56,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
     };
     let options = ReplayOptions { speed: args.speed, from_s: seconds(args.from), to_s: seconds(args.to), at_end };
     let config = library::replay_config(&args.recording, pipeline, &registry, &options).map_err(Failure::usage)?;
-    start(session::configured(config, &args.options.set)?, &args.recording, &args.options)
+    start(config_file::configured(config, &args.options.set)?, &args.recording, &args.options)
 }
 
 /// Opens a session of a pipeline that comes from `file`, and stays with it to its end.
@@ -113,6 +114,10 @@ fn on_screen(
         Outcome::Quit => EndedBy::Request,
         Outcome::TimeIsUp => EndedBy::Duration,
         Outcome::Terminated => EndedBy::Request,
+        Outcome::Detached => {
+            super::print("The recording goes on without a screen; Ctrl-C finishes it.\n")?;
+            headless::wait(session, deadline, Status::Text, signals)
+        }
         Outcome::HungUp => headless::wait(session, deadline, Status::Silent, &signals.after_hang_up()),
     })
 }

@@ -45,14 +45,7 @@ struct Channel {
     srb1: u8,
 }
 
-const DEFAULT_CHANNEL: Channel = Channel {
-    is_on: true,
-    gain_code: 6,
-    input: 0,
-    bias: 1,
-    srb2: 1,
-    srb1: 0,
-};
+const DEFAULT_CHANNEL: Channel = Channel { is_on: true, gain_code: 6, input: 0, bias: 1, srb2: 1, srb1: 0 };
 
 /// What the inputs are switched to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,11 +98,7 @@ impl Board {
 
     /// Obeys one byte; what the board says to it is added to `reply`.
     pub(super) fn command(&mut self, byte: u8, reply: &mut Vec<u8>) {
-        let text = if self.unfinished.is_empty() {
-            self.key(byte)
-        } else {
-            self.part(byte)
-        };
+        let text = if self.unfinished.is_empty() { self.key(byte) } else { self.part(byte) };
         if let Some(text) = text.filter(|_| !self.is_streaming) {
             reply.extend(text.bytes().chain(*b"$$$"));
         }
@@ -126,27 +115,15 @@ impl Board {
             bytes[2 + 3 * channel..5 + 3 * channel].copy_from_slice(&i32::to_be_bytes(*count)[1..]);
         }
         bytes[26..32].copy_from_slice(&acceleration(sample));
-        BoardFrame {
-            sample,
-            counts,
-            bytes,
-        }
+        BoardFrame { sample, counts, bytes }
     }
 
     fn count(&self, place: usize, sample: u64) -> i32 {
         let is_daisy_turn = self.uses_daisy && sample.is_multiple_of(2);
-        let channel = if is_daisy_turn {
-            place + FRAME_CHANNELS
-        } else {
-            place
-        };
+        let channel = if is_daisy_turn { place + FRAME_CHANNELS } else { place };
         let last_channel = if self.uses_daisy { CHANNELS } else { FRAME_CHANNELS } - 1;
         // Daisy frames come on even samples only, so the block waits for the next of them.
-        let block_sample = if self.uses_daisy {
-            FIRST_BLOCK
-        } else {
-            FIRST_BLOCK + 1
-        };
+        let block_sample = if self.uses_daisy { FIRST_BLOCK } else { FIRST_BLOCK + 1 };
         if channel == last_channel && sample % BLOCK_PERIOD == block_sample {
             return STUMBLING_BLOCKS[(sample / BLOCK_PERIOD) as usize % STUMBLING_BLOCKS.len()];
         }
@@ -154,11 +131,7 @@ impl Board {
             return self.plant(self.measure(channel, sample), channel, sample);
         }
         // With a Daisy each frame is the mean of the last two samples; the very first has only one.
-        let before = if sample == 0 {
-            0
-        } else {
-            self.measure(channel, sample - 1)
-        };
+        let before = if sample == 0 { 0 } else { self.measure(channel, sample - 1) };
         self.plant((before + self.measure(channel, sample)) / 2, channel, sample)
     }
 
@@ -175,9 +148,7 @@ impl Board {
             Source::Square(_, amplitude) => -1875.0 * amplitude,
         };
         let per_count = 4.5e6 / GAINS[usize::from(settings.gain_code)] / FULL_SCALE;
-        (microvolts / per_count)
-            .round()
-            .clamp(-FULL_SCALE - 1.0, FULL_SCALE) as i32
+        (microvolts / per_count).round().clamp(-FULL_SCALE - 1.0, FULL_SCALE) as i32
     }
 
     /// Ends a count in a border byte now and then: at most 3 uV off at the default gain.
@@ -194,11 +165,7 @@ impl Board {
         let text = match byte {
             b'v' => {
                 *self = Self::new(self.has_daisy);
-                let daisy = if self.has_daisy {
-                    "On Daisy ADS1299 Device ID: 0x3E\n"
-                } else {
-                    ""
-                };
+                let daisy = if self.has_daisy { "On Daisy ADS1299 Device ID: 0x3E\n" } else { "" };
                 format!(
                     "OpenBCI V3 8-16 channel\nOn Board ADS1299 Device ID: 0x3E\n{daisy}LIS3DH Device ID: 0x33\n\
                      Firmware: v3.1.2\n"
@@ -270,11 +237,7 @@ impl Board {
     /// One more byte of `x CH PD GAIN IN BIAS SRB2 SRB1 X` or `z CH P N Z`.
     fn part(&mut self, byte: u8) -> Option<String> {
         self.unfinished.push(byte);
-        let (len, last) = if self.unfinished[0] == b'x' {
-            (9, b'X')
-        } else {
-            (5, b'Z')
-        };
+        let (len, last) = if self.unfinished[0] == b'x' { (9, b'X') } else { (5, b'Z') };
         if byte != last && self.unfinished.len() < len {
             return None;
         }
@@ -316,11 +279,7 @@ impl Board {
         let chips = if self.uses_daisy { 2 } else { 1 };
         let mut text = String::new();
         for (chip, channels) in self.channels.chunks(FRAME_CHANNELS).take(chips).enumerate() {
-            text.push_str(if chip == 0 {
-                "Board ADS Registers\n"
-            } else {
-                "Daisy ADS Registers\n"
-            });
+            text.push_str(if chip == 0 { "Board ADS Registers\n" } else { "Daisy ADS Registers\n" });
             text.push_str("ADS_ID, 00, 3E\nCONFIG1, 01, 96\nCONFIG2, 02, C0\nCONFIG3, 03, EC\n");
             for (place, channel) in channels.iter().enumerate() {
                 let power_down = u8::from(!channel.is_on) << 7;
@@ -361,10 +320,7 @@ mod tests {
     #[test]
     fn a_reset_ends_in_three_dollars_and_names_the_daisy_if_there_is_one() {
         let banner = say(&mut Board::new(false), "v");
-        assert!(
-            banner.starts_with("OpenBCI V3 8-16 channel\n") && banner.ends_with("$$$"),
-            "{banner}"
-        );
+        assert!(banner.starts_with("OpenBCI V3 8-16 channel\n") && banner.ends_with("$$$"), "{banner}");
         assert!(!banner.contains("Daisy"));
         assert!(say(&mut Board::new(true), "v").contains("On Daisy ADS1299"));
     }
@@ -411,9 +367,7 @@ mod tests {
                 let frame = board.make_frame();
                 let (last, others) = frame.counts.split_last().expect("eight channels");
                 let is_last = !has_daisy || frame.sample.is_multiple_of(2);
-                seen.extend(
-                    Some(*last).filter(|count| is_last && *count != -1 && STUMBLING_BLOCKS.contains(count)),
-                );
+                seen.extend(Some(*last).filter(|count| is_last && *count != -1 && STUMBLING_BLOCKS.contains(count)));
                 assert!(others.iter().all(|count| count.abs() < 200_000));
             }
             assert_eq!(seen, STUMBLING_BLOCKS[..5], "daisy: {has_daisy}");
@@ -448,10 +402,7 @@ mod tests {
     #[test]
     fn sixteen_channels_need_a_daisy() {
         assert_eq!(say(&mut Board::new(false), "C"), "no daisy to attach!8$$$");
-        assert_eq!(
-            say(&mut Board::new(true), "CcC"),
-            "16$$$daisy removed$$$daisy attached16$$$"
-        );
+        assert_eq!(say(&mut Board::new(true), "CcC"), "16$$$daisy removed$$$daisy attached16$$$");
     }
 
     #[test]

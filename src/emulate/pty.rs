@@ -49,28 +49,16 @@ impl Pty {
         grantpt(&device).context("the pseudo-terminal cannot be granted")?;
         unlockpt(&device).context("the pseudo-terminal cannot be unlocked")?;
         let name = ptsname(&device, Vec::new()).context("the pseudo-terminal has no name")?;
-        let name = name
-            .into_string()
-            .context("the pseudo-terminal has a strange name")?;
-        let host = rustix::fs::open(
-            &*name,
-            OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .with_context(|| format!("{name} cannot be opened"))?;
+        let name = name.into_string().context("the pseudo-terminal has a strange name")?;
+        let host = rustix::fs::open(&*name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
+            .with_context(|| format!("{name} cannot be opened"))?;
         // Raw, or the terminal would echo frames back as commands.
         let mut settings = tcgetattr(&host).with_context(|| format!("{name} has no terminal settings"))?;
         settings.make_raw();
-        tcsetattr(&host, OptionalActions::Now, &settings)
-            .with_context(|| format!("{name} cannot be set raw"))?;
+        tcsetattr(&host, OptionalActions::Now, &settings).with_context(|| format!("{name} cannot be set raw"))?;
         rustix::io::ioctl_fionbio(&device, true).context("the pseudo-terminal cannot be set non-blocking")?;
         let link = Link::create(link, &name)?;
-        Ok(Self {
-            device,
-            host,
-            waiting: VecDeque::new(),
-            link,
-        })
+        Ok(Self { device, host, waiting: VecDeque::new(), link })
     }
 
     /// Path of the terminal itself.
@@ -93,8 +81,7 @@ impl Pty {
             return Ok(Sent::Nothing);
         }
         let count = self.write(frame)?;
-        self.waiting
-            .extend(if count == 0 { &[] } else { &frame[count..] });
+        self.waiting.extend(if count == 0 { &[] } else { &frame[count..] });
         Ok(match count {
             0 => Sent::Nothing,
             _ if count == frame.len() => Sent::Whole,
@@ -155,10 +142,7 @@ impl Link {
     fn create(path: &Path, target: &str) -> anyhow::Result<Self> {
         match fs::symlink_metadata(path) {
             Ok(found) if !found.is_symlink() => {
-                bail!(
-                    "{} exists and is not a symbolic link: it will not be replaced",
-                    path.display()
-                )
+                bail!("{} exists and is not a symbolic link: it will not be replaced", path.display())
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("{} cannot be looked at", path.display()));
@@ -174,10 +158,7 @@ impl Link {
             let _ = fs::remove_file(&temporary);
             return Err(error).with_context(|| format!("the link {} cannot be made", path.display()));
         }
-        Ok(Self {
-            path: path.to_path_buf(),
-            target: target.into(),
-        })
+        Ok(Self { path: path.to_path_buf(), target: target.into() })
     }
 }
 
@@ -215,20 +196,14 @@ mod tests {
 
         let error = Pty::open(&path).err().expect("refused").to_string();
 
-        assert!(
-            error.ends_with("precious.csv exists and is not a symbolic link: it will not be replaced"),
-            "{error}"
-        );
+        assert!(error.ends_with("precious.csv exists and is not a symbolic link: it will not be replaced"), "{error}");
         assert_eq!(fs::read(&path).expect("a file"), b"1,2,3");
     }
 
     #[test]
     fn a_link_in_no_folder_is_an_error_with_its_path() {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = Pty::open(&folder.path().join("none/cyton"))
-            .err()
-            .expect("refused")
-            .to_string();
+        let error = Pty::open(&folder.path().join("none/cyton")).err().expect("refused").to_string();
         assert!(error.contains("none/cyton"), "{error}");
     }
 

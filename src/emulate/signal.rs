@@ -34,9 +34,7 @@ pub(super) fn noise(channel: usize, sample: u64) -> f64 {
 fn ecg(t: f64) -> f64 {
     // 68 beats a minute, a little faster and slower with every breath.
     let place = (t * 68.0 / 60.0 + 0.03 * (TAU * 0.25 * t).sin()).rem_euclid(1.0);
-    BEAT.iter()
-        .map(|(at, width, height)| height * (-0.5 * ((place - at) / width).powi(2)).exp())
-        .sum()
+    BEAT.iter().map(|(at, width, height)| height * (-0.5 * ((place - at) / width).powi(2)).exp()).sum()
 }
 
 fn eeg(t: f64, channel: f64) -> f64 {
@@ -64,15 +62,8 @@ mod tests {
             let values: Vec<f64> = (0..2500).map(|sample| microvolts(channel, sample)).collect();
             let highest = values.iter().copied().fold(f64::MIN, f64::max);
             let lowest = values.iter().copied().fold(f64::MAX, f64::min);
-            assert!(
-                highest - lowest > 20.0,
-                "channel {channel} spans {}",
-                highest - lowest
-            );
-            assert!(
-                highest < 1300.0 && lowest > -400.0,
-                "channel {channel}: {lowest}..{highest}"
-            );
+            assert!(highest - lowest > 20.0, "channel {channel} spans {}", highest - lowest);
+            assert!(highest < 1300.0 && lowest > -400.0, "channel {channel}: {lowest}..{highest}");
         }
     }
 

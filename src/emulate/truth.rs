@@ -25,19 +25,9 @@ impl Truth {
     /// # Errors
     /// When it cannot be written.
     pub(super) fn create(path: &Path, is_daisy: bool) -> anyhow::Result<Self> {
-        let file = File::create(path)
-            .with_context(|| format!("the truth file {} cannot be made", path.display()))?;
-        let mut truth = Self {
-            out: BufWriter::new(file),
-            path: path.to_path_buf(),
-            is_daisy,
-            daisy_half: None,
-        };
-        let channels = if is_daisy {
-            2 * FRAME_CHANNELS
-        } else {
-            FRAME_CHANNELS
-        };
+        let file = File::create(path).with_context(|| format!("the truth file {} cannot be made", path.display()))?;
+        let mut truth = Self { out: BufWriter::new(file), path: path.to_path_buf(), is_daisy, daisy_half: None };
+        let channels = if is_daisy { 2 * FRAME_CHANNELS } else { FRAME_CHANNELS };
         let names: Vec<String> = (1..=channels).map(|channel| format!(",CH{channel}")).collect();
         truth.write(&format!("sample,counter{}\n", names.concat()))?;
         truth.flush()?;
@@ -60,9 +50,7 @@ impl Truth {
             return Ok(());
         }
         match self.daisy_half.take() {
-            Some((sample, counts)) if sample + 1 == frame.sample => {
-                self.row(frame.sample / 2 - 1, frame, &counts)
-            }
+            Some((sample, counts)) if sample + 1 == frame.sample => self.row(frame.sample / 2 - 1, frame, &counts),
             _ => Ok(()),
         }
     }
@@ -82,9 +70,7 @@ impl Truth {
     }
 
     fn write(&mut self, text: &str) -> anyhow::Result<()> {
-        self.out
-            .write_all(text.as_bytes())
-            .with_context(|| self.problem())
+        self.out.write_all(text.as_bytes()).with_context(|| self.problem())
     }
 
     fn problem(&self) -> String {
