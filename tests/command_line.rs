@@ -174,3 +174,40 @@ fn the_sample_recording_replays() {
     let printed = succeed(home.path(), &["replay", &sample, "--headless", "--json", "--speed", "max"]);
     assert_eq!(summary(&printed)["produced"], samples);
 }
+
+fn readme() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("the README")
+}
+
+/// The code blocks of the README in one language.
+fn blocks(language: &str) -> Vec<String> {
+    let text = readme();
+    let opening = format!("```{language}\n");
+    text.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn the_pipeline_in_the_readme_is_valid() {
+    let home = tempfile::tempdir().expect("a folder");
+    let blocks = blocks("json");
+    assert_eq!(blocks.len(), 1);
+    let path = home.path().join("readme.json");
+    std::fs::write(&path, &blocks[0]).expect("written");
+    succeed(home.path(), &["check", path.to_str().expect("UTF-8")]);
+}
+
+#[test]
+fn every_command_in_the_readme_is_understood() {
+    use clap::Parser;
+    let lines: Vec<String> =
+        blocks("sh").iter().flat_map(|block| block.lines().map(ToOwned::to_owned).collect::<Vec<_>>()).collect();
+    let commands = lines.iter().filter(|line| line.starts_with("wavedeck"));
+    let mut count = 0;
+    for command in commands {
+        let words = command.split(" #").next().unwrap_or_default().trim_end_matches('&').split_whitespace();
+        let parsed = wavedeck::cli::Cli::try_parse_from(words);
+        assert!(parsed.is_ok(), "{command}: {:?}", parsed.err());
+        count += 1;
+    }
+    assert!(count >= 10, "{count} commands");
+}
