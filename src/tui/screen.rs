@@ -7,31 +7,14 @@ use ratatui::{
 use wavedeck_api::stage::Level;
 
 use super::{
-    app::{App, Layer, View},
-    history::History,
+    app::{Layer, View},
     layout::{LOG_ROWS, Size},
+    log_line::{level, log_line},
     pen::{self, span},
-    rates::Rates,
-    readout::Readout,
-    scale,
+    scene::Scene,
     theme::{Role, Theme},
     views,
 };
-use crate::snapshot::{LogEntry, Snapshot};
-
-/// All that a frame is drawn from.
-pub struct Scene<'a> {
-    /// State of the front end.
-    pub app: &'a App,
-    /// State of the session.
-    pub snapshot: &'a Snapshot,
-    /// Waves of the watched output.
-    pub history: Option<&'a History>,
-    /// Numbers beside the waves.
-    pub readout: &'a Readout,
-    /// What moves per second.
-    pub rates: &'a Rates,
-}
 
 /// Draws everything.
 pub fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
@@ -133,56 +116,6 @@ fn message(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) 
     let is_shown_elsewhere = app.view == View::Log || app.size.has_log_panel();
     if let (Some(entry), false) = (scene.snapshot.log.last(), is_shown_elsewhere) {
         pen::line(frame, area, 0, log_line(entry, width, theme));
-    }
-}
-
-/// Sign and role of a level; the level is told by a word or sign as well as by its colour.
-pub(super) fn level(level: Level) -> (&'static str, Role) {
-    match level {
-        Level::Info => ("", Role::Dim),
-        Level::Warn => ("! ", Role::Warn),
-        Level::Error => ("!! ", Role::Bad),
-    }
-}
-
-/// Columns of a log line before its sentence: time, level, origin.
-const BEFORE_TEXT: usize = 1 + 8 + 1 + 8 + 1 + 10 + 1;
-
-/// One entry of the log in one line: time, level, origin, sentence.
-pub(super) fn log_line(entry: &LogEntry, width: usize, theme: &Theme) -> Line<'static> {
-    let room = width.saturating_sub(BEFORE_TEXT);
-    log_line_with(entry, pen::fit(&pen::plain(&entry.text, theme), room, theme), theme)
-}
-
-/// One entry of the log in as many lines as its sentence needs.
-pub(super) fn log_lines(entry: &LogEntry, width: usize, theme: &Theme) -> Vec<Line<'static>> {
-    let mut pieces = pen::wrapped(&pen::plain(&entry.text, theme), width.saturating_sub(BEFORE_TEXT)).into_iter();
-    let first = log_line_with(entry, pieces.next().unwrap_or_default(), theme);
-    let indent = " ".repeat(BEFORE_TEXT);
-    let rest = pieces.map(|piece| Line::from(span(format!("{indent}{piece}"), text_role(entry), theme)));
-    std::iter::once(first).chain(rest).collect()
-}
-
-fn log_line_with(entry: &LogEntry, text: String, theme: &Theme) -> Line<'static> {
-    let (word, role) = match entry.level {
-        Level::Info => ("   INFO ", Role::Dim),
-        Level::Warn => (" ! WARN ", Role::Warn),
-        Level::Error => ("!! ERROR", Role::Bad),
-    };
-    let from = pen::left(&entry.from, 10, theme);
-    Line::from(vec![
-        span(format!(" {} ", scale::time_of_day(entry.unix_ns)), Role::Dim, theme),
-        span(format!("{word} "), role, theme),
-        span(format!("{} ", pen::plain(&from, theme)), Role::Dim, theme),
-        span(text, text_role(entry), theme),
-    ])
-}
-
-fn text_role(entry: &LogEntry) -> Role {
-    match entry.level {
-        Level::Info => Role::Text,
-        Level::Warn => Role::Warn,
-        Level::Error => Role::Bad,
     }
 }
 

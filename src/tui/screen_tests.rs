@@ -4,14 +4,19 @@ use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
 
 use super::{
     super::{
+        app::App,
         fixtures,
+        history::History,
         key::Key,
         line_edit::LineEdit,
+        rates::Rates,
+        readout::Readout,
         theme::{Colour, Glyphs},
         update,
     },
     *,
 };
+use crate::snapshot::Snapshot;
 
 const BRAILLE: Theme = Theme { colour: Colour::True, glyphs: Glyphs::Braille };
 const ASCII: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii };

@@ -10,7 +10,7 @@ use wavedeck_plane::PipelineState;
 use super::super::{
     pen::{self, span},
     scale::{self, Tenths},
-    screen::Scene,
+    scene::Scene,
     theme::{Role, Theme},
     update::speed_name,
 };

@@ -6,7 +6,7 @@ use super::super::{
     app::View,
     bindings::table,
     pen::{self, span},
-    screen::Scene,
+    scene::Scene,
     theme::{Role, Theme},
 };
 

@@ -5,7 +5,7 @@ use super::super::{
     action::Places,
     bindings::table,
     pen::{self, span},
-    screen::Scene,
+    scene::Scene,
     theme::{Role, Theme},
 };
 

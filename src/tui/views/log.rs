@@ -3,8 +3,9 @@ use ratatui::{Frame, layout::Rect, text::Line};
 use wavedeck_api::stage::Level;
 
 use super::super::{
+    log_line::{log_line, log_lines},
     pen::{self, span},
-    screen::{Scene, log_line, log_lines},
+    scene::Scene,
     theme::{Role, Theme},
 };
 use crate::snapshot::LogEntry;

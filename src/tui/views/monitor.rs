@@ -12,7 +12,7 @@ use super::{
         layout::SIDE_COLUMNS,
         pen::{self, span},
         scale,
-        screen::Scene,
+        scene::Scene,
         sweep::Sweep,
         theme::{Role, Theme},
         wave::Pen,

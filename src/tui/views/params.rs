@@ -11,7 +11,7 @@ use super::{
         app::Layer,
         form::{FieldEdit, Form, written},
         pen::{self, span},
-        screen::Scene,
+        scene::Scene,
         theme::{Role, Theme},
         update::describe,
     },

@@ -13,7 +13,7 @@ use super::super::{
     pen::{self, span},
     rates::{edges_into, ends},
     scale,
-    screen::Scene,
+    scene::Scene,
     theme::{Role, Theme},
 };
 

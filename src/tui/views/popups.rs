@@ -10,7 +10,7 @@ use super::super::{
     bindings::table,
     line_edit::LineEdit,
     pen::{self, span},
-    screen::Scene,
+    scene::Scene,
     theme::{Role, Theme},
 };
 

@@ -5,7 +5,7 @@ use super::{
     super::{
         pen::{self, span},
         scale::{self, Tenths},
-        screen::Scene,
+        scene::Scene,
         theme::{Role, Theme},
     },
     scrub,

@@ -10,7 +10,7 @@ use super::super::{
     lanes::Middle,
     pen::{self, span},
     rates, scale,
-    screen::Scene,
+    scene::Scene,
     theme::{Role, Theme},
 };
 

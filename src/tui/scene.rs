@@ -1,0 +1,17 @@
+//! What a frame is drawn from.
+use super::{app::App, history::History, rates::Rates, readout::Readout};
+use crate::snapshot::Snapshot;
+
+/// All that a frame is drawn from.
+pub struct Scene<'a> {
+    /// State of the front end.
+    pub app: &'a App,
+    /// State of the session.
+    pub snapshot: &'a Snapshot,
+    /// Waves of the watched output.
+    pub history: Option<&'a History>,
+    /// Numbers beside the waves.
+    pub readout: &'a Readout,
+    /// What moves per second.
+    pub rates: &'a Rates,
+}
