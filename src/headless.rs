@@ -36,7 +36,8 @@ pub fn wait(session: &Session, deadline: Option<Instant>, status: Status, signal
             return EndedBy::Request;
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return EndedBy::Duration;
+            let is_failing = session.snapshot().pipeline == PipelineState::Failed;
+            return if is_failing { EndedBy::Fault } else { EndedBy::Duration };
         }
         let is_recording = matches!(session.recording_state(), RecordingState::Recording | RecordingState::Paused);
         if signals.has_hung_up() {

@@ -91,9 +91,8 @@ impl Pump {
     }
 
     fn journal_edit(&self, change: ParamChange) {
-        if matches!(self.runtime.recording_state(), RecordingState::Recording | RecordingState::Paused)
-            && self.runtime.record(&RecordCommand::Param(change)).is_err()
-        {
+        // From the request on: the recorder reads its requests in turn, so this one finds the file open.
+        if self.runtime.is_recording_open() && self.runtime.record(&RecordCommand::Param(change)).is_err() {
             self.journal.add(Level::Error, "recording", "an edit could not be written into the recording's journal");
         }
     }

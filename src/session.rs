@@ -15,12 +15,13 @@ use serde_json::Value;
 use wavedeck_api::{
     clock,
     handle::{ParamChange, RecordCommand, RecorderStatus, RecordingState, TransportCommand},
+    param::Mutability,
     stage::{Level, StageError},
     tap::Tap,
 };
 use wavedeck_plane::{GateError, Graph, PipelineConfig, Plan, Problems, Runtime, StageRegistry, StopReport, Telemetry};
 
-use self::current::{Current, SWAP_PATIENCE, recordings_dir, start_command};
+use self::current::{Current, SWAP_PATIENCE, recordings_dir, session_info};
 use crate::{
     journal::Journal,
     library,
@@ -50,7 +51,8 @@ pub enum Request {
         /// What it says.
         label: String,
     },
-    /// Changes parameters: all are checked before the first is posted.
+    /// Changes parameters: all are checked before the first is posted. With a fixed one among them the pipeline is
+    /// restarted with all of them, unless a recording is open.
     SetParams {
         /// The changes.
         changes: Vec<ParamEdit>,
@@ -161,7 +163,8 @@ pub struct Session {
 
 struct Inner {
     registry: StageRegistry,
-    home: PipelineConfig,
+    /// The pipeline to come back to after a replay, edits included.
+    home: Mutex<PipelineConfig>,
     current: RwLock<Arc<Current>>,
     generations: AtomicU64,
     journal: Arc<Journal>,
@@ -184,7 +187,7 @@ impl Session {
         let current = Current::launch(graph, 1, &journal, record)?;
         let inner = Inner {
             registry,
-            home: config,
+            home: Mutex::new(config),
             current: RwLock::new(Arc::new(current)),
             generations: AtomicU64::new(1),
             journal,
@@ -205,7 +208,7 @@ impl Session {
         match request {
             Request::Pause => runtime.pause(),
             Request::Resume => runtime.resume(),
-            Request::RecordStart { name } => runtime.record(&start_command(runtime, name))?,
+            Request::RecordStart { name } => runtime.start_recording(|| session_info(runtime, name))?,
             Request::RecordPause => runtime.record(&RecordCommand::Pause)?,
             Request::RecordResume => runtime.record(&RecordCommand::Resume)?,
             Request::RecordFinish => runtime.record(&RecordCommand::Finish)?,
@@ -231,9 +234,17 @@ impl Session {
             Request::Replay { path } => {
                 let config =
                     library::replay_config(&path, None, &self.inner.registry, &library::ReplayOptions::default())?;
+                let is_live = runtime.transports().next().is_none();
+                let home = runtime.running_config();
                 self.swap(&config)?;
+                if is_live {
+                    *held(&self.inner.home) = home;
+                }
             }
-            Request::Live => self.swap(&self.inner.home)?,
+            Request::Live => {
+                let home = held(&self.inner.home).clone();
+                self.swap(&home)?;
+            }
         }
         Ok(Response::Done)
     }
@@ -324,9 +335,14 @@ impl Session {
 
     fn set_params(&self, runtime: &Runtime, changes: &[ParamEdit], by: &str) -> Result<Response, SessionError> {
         let place = |edit: &ParamEdit| format!("{}.{}", edit.stage, edit.key);
+        let mut needs_restart = false;
         for edit in changes {
             let checked = runtime.check_param(&edit.stage, &edit.key, &edit.value);
-            checked.map_err(|source| SessionError::Param { path: place(edit), source })?;
+            let (_, spec, _) = checked.map_err(|source| SessionError::Param { path: place(edit), source })?;
+            needs_restart |= spec.mutability == Mutability::Fixed;
+        }
+        if needs_restart {
+            return self.restart_with(runtime, changes, by);
         }
         for edit in changes {
             if let Err(source) = runtime.set_param(&edit.stage, &edit.key, &edit.value, by) {
@@ -338,11 +354,32 @@ impl Session {
         Ok(Response::Posted { tickets: changes.len() })
     }
 
+    /// Restarts the pipeline with other values. The old one goes on if the new one cannot be built.
+    fn restart_with(&self, runtime: &Runtime, changes: &[ParamEdit], by: &str) -> Result<Response, SessionError> {
+        if runtime.recording_state() == RecordingState::Recording {
+            return Err(SessionError::Gate(GateError::Stage(StageError::Busy)));
+        }
+        let mut config = runtime.running_config();
+        for edit in changes {
+            if let Some(stage) = config.stages.iter_mut().find(|stage| stage.id == edit.stage) {
+                stage.params.insert(edit.key.clone(), edit.value.clone());
+            }
+        }
+        if let Err(error) = self.swap(&config) {
+            self.inner.journal.add(Level::Warn, "session", format!("{by}: no restart: {error}"));
+            return Err(error);
+        }
+        let edits: Vec<String> =
+            changes.iter().map(|edit| format!("{}.{} = {}", edit.stage, edit.key, edit.value)).collect();
+        self.inner.journal.add(Level::Info, "session", format!("restarted with {} (by {by})", edits.join(", ")));
+        Ok(Response::Done)
+    }
+
     /// Puts another pipeline in the place of the running one. The old one comes back if the new one does not start.
     fn swap(&self, config: &PipelineConfig) -> Result<(), SessionError> {
         let _one_at_a_time = held(&self.inner.swapping);
         let old = self.current();
-        if !matches!(old.runtime.recording_state(), RecordingState::Idle | RecordingState::Failed) {
+        if old.runtime.is_recording_open() {
             return Err(SessionError::State("a recording is open: finish it with S first".into()));
         }
         let graph = Graph::build(Plan::new(config, &self.inner.registry)?)?;
@@ -376,7 +413,7 @@ pub(crate) fn all_lost(telemetry: &Telemetry, recorder: Option<&RecorderStatus>)
 
 /// A refused edit belongs in the journal of an open recording as much as an applied one.
 fn journal_refusal(runtime: &Runtime, edit: &ParamEdit, by: &str) {
-    if !matches!(runtime.recording_state(), RecordingState::Recording | RecordingState::Paused) {
+    if !runtime.is_recording_open() {
         return;
     }
     let plan = runtime.plan();

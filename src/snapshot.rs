@@ -85,13 +85,16 @@ pub struct StageParams {
     pub params: Vec<(&'static ParamSpec, ParamValue)>,
 }
 
-impl StageParams {
-    /// Why a parameter cannot change now, or `None` if it can; `locked` is from the snapshot.
-    pub fn why_locked(spec: &ParamSpec, locked: Option<&'static str>) -> Option<&'static str> {
+impl Snapshot {
+    /// Why a parameter cannot change now, or `None` if it can. A fixed one changes by a restart of the pipeline, which
+    /// an open recording forbids.
+    pub fn why_locked(&self, spec: &ParamSpec) -> Option<&'static str> {
+        let is_open = !matches!(self.recording, RecordingState::Idle | RecordingState::Failed);
         match spec.mutability {
             Mutability::Cosmetic => None,
-            Mutability::Live => locked,
-            Mutability::Fixed => Some(locked.unwrap_or("fixed while running: applying it restarts the pipeline")),
+            Mutability::Live => self.locked,
+            Mutability::Fixed if is_open => Some("needs a restart, and a recording is open: finish it with S to edit"),
+            Mutability::Fixed => None,
         }
     }
 }

@@ -306,6 +306,11 @@ impl OpenFile {
         let stream = &mut self.streams[index];
         stream.next.get_or_insert(header.first_sample);
         let reason = stream.excuse.or(seen_gap).unwrap_or(GapReason::Device);
+        // What a person left out is told apart from the packets that are refused after it.
+        if !reason.is_loss() {
+            self.note_gap(index, header.first_sample, reason, header.timestamp_ns)?;
+            self.streams[index].excuse = None;
+        }
         // Before the gap: a disk that stands still must not be given one for each packet that is refused.
         self.writer.check_room(usize::from(header.channels) * header.batch_size as usize)?;
         self.note_gap(index, header.first_sample, reason, header.timestamp_ns)?;

@@ -332,7 +332,9 @@ fn only_stream(recording: &Recording) -> Result<usize, BuildError> {
 fn extent(recording: &Recording, stream: usize) -> (u64, u64) {
     let name = &recording.streams()[stream].name;
     let account = recording.ledger().streams.iter().find(|account| account.stream == *name);
-    account.map_or((0, 0), |account| (account.first_index.unwrap_or(0), account.next_index))
+    // A damaged account may end before it begins.
+    let bounds = account.map_or((0, 0), |account| (account.first_index.unwrap_or(0), account.next_index));
+    (bounds.0, bounds.1.max(bounds.0))
 }
 
 fn markers(recording: &Recording, stream: usize, first: u64, rate: Rate) -> Result<Vec<(f64, String)>, ReadError> {

@@ -2,7 +2,7 @@
 //!
 //! Every sample is a pure function of seed, channel and index: the batch size, losses and stalls do not change what the
 //! others are. At `pace` `realtime` it behaves as a board: sample n is taken at start + n / rate, and what finds no
-//! buffer is lost and counted. It holds one second for a host that does not ask, and loses what is older. At `max` it
+//! buffer is lost and counted. It holds two seconds for a host that does not ask, and loses what is older. At `max` it
 //! waits for room and loses nothing.
 use wavedeck_api::{clock, prelude::*};
 
@@ -10,7 +10,7 @@ pub use crate::dsp::generator::ramp;
 use crate::dsp::generator::{FULL, Generator, MICROVOLTS_PER_COUNT, SIGNALS};
 
 /// Nanoseconds of samples that the board holds for a host that does not ask.
-const HOLDS_NS: u64 = 1_000_000_000;
+const HOLDS_NS: u64 = 2_000_000_000;
 const PACES: &[&str] = &["realtime", "max"];
 
 static PARAMS: &[ParamSpec] = &[
@@ -351,14 +351,14 @@ mod tests {
     }
 
     #[test]
-    fn a_board_holds_one_second_for_a_host_that_does_not_ask() {
+    fn a_board_holds_two_seconds_for_a_host_that_does_not_ask() {
         let rate = Rate::new(250, 1).expect("positive");
         let second = 1_000_000_000;
         assert_eq!(overwritten(rate, 10, 0, second / 2), 0);
-        assert_eq!(overwritten(rate, 10, 0, second), 0);
-        // 751 samples are taken by then, of which it holds 250: 501 are lost, in whole batches 500.
-        assert_eq!(overwritten(rate, 10, 0, 3 * second), 500);
-        assert_eq!(overwritten(rate, 10, 500, 3 * second), 0);
+        assert_eq!(overwritten(rate, 10, 0, 2 * second), 0);
+        // 1001 samples are taken by then, of which it holds 500: 501 are lost, in whole batches 500.
+        assert_eq!(overwritten(rate, 10, 0, 4 * second), 500);
+        assert_eq!(overwritten(rate, 10, 500, 4 * second), 0);
         // A batch as long as the board's memory is not lost for being long.
         assert_eq!(overwritten(rate, 1000, 0, 5 * second), 0);
     }

@@ -19,8 +19,11 @@ fn write(dir: &Path, name: &str, value: &Value) -> String {
 #[test]
 fn the_demo_runs_without_a_screen_and_accounts_for_every_sample() {
     let home = tempfile::tempdir().expect("a folder");
-    let printed = succeed(home.path(), &["run", &demo(), "--headless", "--duration", "3s", "--json"]);
-    let summary = summary(&printed);
+    // On a machine that stands still for seconds a board's buffer runs over, and the program says so: try again then.
+    let run = || run(home.path(), &["run", &demo(), "--headless", "--duration", "3s", "--json"]);
+    let output = (0..3).map(|_| run()).find(|output| output.status.code() != Some(3)).expect("a machine that runs");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let summary = summary(&text(&output.stdout));
     let produced = summary["produced"].as_u64().expect("a number");
     assert!((700..=760).contains(&produced), "3 s at 250 Hz gave {produced}");
     assert_eq!((&summary["recorded"], &summary["dropped"]), (&json!(0), &json!(0)));

@@ -27,6 +27,13 @@ fn gaps(info: &Value) -> Value {
     gaps.iter().map(of).collect()
 }
 
+/// Where the sample index of a table jumps: first missing sample, how many, why.
+fn gaps_between(rows: &[Vec<String>]) -> Vec<(u64, u64, &'static str)> {
+    let samples: Vec<u64> = rows.iter().map(|row| row[0].parse().expect("an index")).collect();
+    let jumps = samples.windows(2).filter(|pair| pair[1] > pair[0] + 1);
+    jumps.map(|pair| (pair[0] + 1, pair[1] - pair[0] - 1, "device")).collect()
+}
+
 #[test]
 fn twenty_seconds_of_a_cyton_with_two_gaps_arrive_sample_for_sample() {
     let home = tempfile::tempdir().expect("a folder");
@@ -43,16 +50,18 @@ fn twenty_seconds_of_a_cyton_with_two_gaps_arrive_sample_for_sample() {
     board.wait();
 
     assert_eq!(output.status.code(), Some(3), "samples were lost: {}", text(&output.stderr));
-    let summary = summary(&text(&output.stdout));
-    assert_eq!(
-        (&summary["produced"], &summary["recorded"], &summary["dropped"]),
-        (&json!(5000), &json!(4893), &json!(107))
-    );
     let recording = only_recording(&dir);
-    assert_eq!(compare_with_truth(home.path(), &recording, &truth, 8), 4893);
+    let compared = compare_with_truth(home.path(), &recording, &truth, 8);
+    let summary = summary(&text(&output.stdout));
+    let count = |key: &str| summary[key].as_u64().expect("a number");
+    assert_eq!((count("recorded"), count("produced")), (compared as u64, count("recorded") + count("dropped")));
+
+    // The board notes what it really sent: on a machine that stood still it may have lost more than was planted.
+    let expected = gaps_between(&rows(&truth));
     let info = succeed(home.path(), &["info", recording.to_str().expect("UTF-8"), "--json"]);
     let info: Value = serde_json::from_str(&info).expect("JSON");
-    assert_eq!(gaps(&info), json!([[1234, 7, "device"], [3000, 100, "device"]]));
+    assert_eq!(gaps(&info), json!(expected));
+    assert!(expected.contains(&(1234, 7, "device")) && expected.contains(&(3000, 100, "device")), "{expected:?}");
     assert_eq!((&info["closed"], &info["degraded"]), (&json!(true), &json!(true)));
 
     let table = home.path().join("physical.csv");

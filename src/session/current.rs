@@ -10,7 +10,7 @@ use std::{
 };
 
 use wavedeck_api::{
-    handle::{RecordCommand, RecordingState, SessionInfo},
+    handle::{RecordingState, SessionInfo},
     stage::{Level, StageError},
 };
 use wavedeck_plane::{Graph, Runtime};
@@ -85,7 +85,7 @@ impl Current {
     }
 
     fn record_from_the_first_sample(&self) -> Result<(), SessionError> {
-        self.runtime.record(&start_command(&self.runtime, None))?;
+        self.runtime.start_recording(|| session_info(&self.runtime, None))?;
         let deadline = Instant::now() + RECORDER_PATIENCE;
         loop {
             match self.runtime.recording_state() {
@@ -117,15 +117,15 @@ impl Drop for Current {
     }
 }
 
-/// What opens a recording of this pipeline as it runs.
-pub(super) fn start_command(runtime: &Runtime, name: Option<String>) -> RecordCommand {
+/// What a recording says of this pipeline as it runs.
+pub(super) fn session_info(runtime: &Runtime, name: Option<String>) -> SessionInfo {
     let config = runtime.running_config();
-    RecordCommand::Start(Arc::new(SessionInfo {
+    SessionInfo {
         name: config.name.clone(),
         pipeline_json: config.to_json(),
         app_version: crate::VERSION.into(),
         file_name: name.unwrap_or_default(),
-    }))
+    }
 }
 
 /// Folder that the recorder of this pipeline writes to.

@@ -90,12 +90,13 @@ impl Form {
         self.staged.iter().find(|edit| &*edit.stage == stage && edit.key == key)
     }
 
-    /// Why the chosen field cannot be changed now.
-    pub fn why_locked(spec: &ParamSpec, snapshot: &Snapshot) -> Option<&'static str> {
-        match spec.mutability {
-            Mutability::Fixed => Some("fixed: it shapes the pipeline and is read from the config at start"),
-            Mutability::Live | Mutability::Cosmetic => StageParams::why_locked(spec, snapshot.locked),
-        }
+    /// True if applying what is staged restarts the pipeline.
+    pub fn restarts(&self, snapshot: &Snapshot) -> bool {
+        self.staged.iter().any(|edit| {
+            let stage = snapshot.stages.iter().find(|stage| stage.id == edit.stage);
+            let specs = stage.into_iter().flat_map(|stage| stage.params.iter().map(|(spec, _)| spec));
+            specs.into_iter().any(|spec| spec.key == edit.key && spec.mutability == Mutability::Fixed)
+        })
     }
 
     /// Forgets edits of fields that are gone, and moves the choice to a field that exists; how many edits went.

@@ -12,7 +12,7 @@ use super::{
     update::{Effect, applied},
 };
 use crate::{
-    session::{ParamEdit, Request, Session},
+    session::{ParamEdit, Request, Session, SessionError},
     snapshot::RecordingEntry,
 };
 
@@ -61,7 +61,7 @@ impl Performer {
                         value: edit.json.clone(),
                     });
                     let request = Request::SetParams { changes: changes.collect() };
-                    let answer = self.session.request(request, BY).map(drop).map_err(|error| error.to_string());
+                    let answer = self.session.request(request, BY).map(drop).map_err(|error| in_one_line(&error));
                     applied(app, &edits, answer);
                 }
                 Effect::ReadRecordings => self.read_recordings(app),
@@ -147,5 +147,15 @@ impl Performer {
             }
         }
         any
+    }
+}
+
+/// Findings about a pipeline come as a list; a message has room for the first.
+fn in_one_line(error: &SessionError) -> String {
+    match error {
+        SessionError::Config(problems) => {
+            problems.list().first().map_or_else(|| problems.to_string(), |problem| problem.what.clone())
+        }
+        other => other.to_string(),
     }
 }

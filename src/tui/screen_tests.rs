@@ -293,7 +293,7 @@ fn the_form_is_made_from_the_table() {
         "1..=8",
         "[x] on",
         "1 | 2 | 4",
-        "⊘ fixed",
+        "restarts",
         "Corner of the low-pass.",
         "40.0 → 40.5 Hz",
     ] {

@@ -12,7 +12,7 @@ use super::{
     action::{Action, Places},
     app::{App, Layer, View},
     bindings::find,
-    form::{Form, Staged, Way, stepped, written},
+    form::{Staged, Way, stepped, written},
     input::Input,
     key::Key,
     lanes::{Middle, TIME_BASES},
@@ -408,7 +408,7 @@ fn form(app: &mut App, snapshot: &Snapshot, action: &Action) -> Vec<Effect> {
 
 fn change(app: &mut App, snapshot: &Snapshot, action: &Action) {
     let Some((_, spec, _)) = app.form.field(snapshot) else { return };
-    if let Some(why) = Form::why_locked(spec, snapshot) {
+    if let Some(why) = snapshot.why_locked(spec) {
         app.say(Level::Warn, format!("{}: {why}", spec.key));
         return;
     }
@@ -436,11 +436,11 @@ fn apply(app: &mut App, snapshot: &Snapshot) -> Vec<Effect> {
     let is_locked = |edit: &&Staged| {
         let stage = snapshot.stages.iter().find(|stage| stage.id == edit.stage);
         let row = stage.and_then(|stage| stage.params.iter().find(|(spec, _)| spec.key == edit.key));
-        row.is_some_and(|(spec, _)| Form::why_locked(spec, snapshot).is_some())
+        row.is_some_and(|(spec, _)| snapshot.why_locked(spec).is_some())
     };
     if let Some(edit) = app.form.staged.iter().find(is_locked) {
-        let why = snapshot.locked.unwrap_or("locked");
-        let text = format!("{}.{}: {why}; your edits stay staged", edit.stage, edit.key);
+        let why = snapshot.locked.unwrap_or("a recording is open: finish it with S first");
+        let text = format!("edits stay staged: {}.{}: {why}", edit.stage, edit.key);
         app.say(Level::Warn, text);
         return Vec::new();
     }
@@ -458,7 +458,7 @@ pub fn applied(app: &mut App, edits: &[Staged], answer: Result<(), String>) {
             };
             app.say(Level::Info, text);
         }
-        Err(why) => app.say(Level::Warn, format!("{why}; your edits stay staged")),
+        Err(why) => app.say(Level::Warn, format!("edits stay staged: {why}")),
     }
 }
 

@@ -153,12 +153,17 @@ fn a_cosmetic_parameter_changes_while_recording() {
 }
 
 #[test]
-fn a_fixed_parameter_cannot_be_edited() {
+fn a_fixed_parameter_is_staged_for_a_restart_unless_a_recording_is_open() {
     let snapshot = fixtures::snapshot();
     let mut app = at_field("channels", &snapshot);
     press(&mut app, &snapshot, Key::Right);
+    assert!(app.form.restarts(&snapshot));
+
+    let snapshot = fixtures::recording();
+    let mut app = at_field("channels", &snapshot);
+    press(&mut app, &snapshot, Key::Right);
     assert!(app.form.staged.is_empty());
-    assert!(app.message.is_some_and(|m| m.text.contains("fixed")));
+    assert!(app.message.is_some_and(|m| m.text.contains("recording is open")));
 }
 
 #[test]

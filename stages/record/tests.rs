@@ -324,6 +324,26 @@ fn what_the_disk_has_no_room_for_is_one_gap_told_once_and_no_pause_hides_it() {
 }
 
 #[test]
+fn a_pause_before_packets_that_are_refused_is_not_called_a_loss() {
+    let mut bench = Bench::new(fixtures::counts(2, HUGE), json!({ "max_pending_mb": 1 }));
+    let huge = u64::from(HUGE);
+    bench.begin();
+    bench.feed(0);
+    bench.ask(RecordCommand::Pause);
+    bench.feed(10);
+    bench.ask(RecordCommand::Resume);
+    bench.feed_frames(20, HUGE);
+    bench.feed_frames(20 + huge, HUGE);
+    bench.ask(RecordCommand::Finish);
+
+    let expected = [(10, 10, GapReason::Paused), (20, 2 * huge, GapReason::Overrun)];
+    assert_eq!(gaps(&bench.recording("run.mcap")), expected);
+    assert_eq!(bench.status().lost_samples, 2 * huge);
+    let notes = bench.stage.notes();
+    assert!(notes.iter().any(|note| note.text.contains("samples are being lost")), "{notes:?}");
+}
+
+#[test]
 fn samples_that_come_again_are_not_recorded_again() {
     let mut bench = Bench::of_counts();
     bench.begin();

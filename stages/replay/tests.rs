@@ -343,6 +343,22 @@ fn a_recording_without_samples_is_over_at_once() {
 }
 
 #[test]
+fn an_account_that_ends_before_it_begins_plays_nothing() {
+    let (_dir, path) = recorded(&[100..110, 110..120]);
+    let mut bytes = fs::read(&path).expect("readable");
+    let (right, wrong) = (br#""next_index":120"#, br#""next_index": 20"#);
+    let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(right)).collect();
+    assert!(!places.is_empty(), "the ledger is stored as it is");
+    places.iter().for_each(|at| bytes[*at..at + wrong.len()].copy_from_slice(wrong));
+    fs::write(&path, bytes).expect("written");
+
+    let mut stage = replay(&path, json!({}));
+
+    assert_eq!(stage.run().expect("it runs"), Flow::Idle);
+    assert_eq!((status(&stage).duration_s, status(&stage).ended), (0.0, true));
+}
+
+#[test]
 fn what_cannot_be_played_is_refused_with_a_hint() {
     let (dir, path) = recorded(&[0..10, 10..20]);
     let text = dir.path().join("notes.txt");

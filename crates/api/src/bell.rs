@@ -50,7 +50,8 @@ impl Bell {
 
     /// Takes the announcement back: work was found.
     pub fn disarm(&self) {
-        self.inner.armed.store(false, Ordering::Relaxed);
+        // A swap, not a store: it keeps the next `arm` ordered after a ring that came in between and read false.
+        self.inner.armed.swap(false, Ordering::Relaxed);
     }
 
     /// Sleeps until rung, or until `deadline`. May also return early for no reason.
@@ -99,6 +100,34 @@ mod models {
             while work.load(Ordering::Relaxed) == 0 {
                 bell.arm();
                 if work.load(Ordering::Relaxed) == 1 {
+                    bell.disarm();
+                    break;
+                }
+                bell.sleep(None);
+            }
+            ringer.join().expect("the ringer does not panic");
+        });
+    }
+
+    /// Fails (deadlock) when `disarm` is a plain store: it hides a ring that came before it from the `arm` after it.
+    #[test]
+    fn a_sleeper_that_wakes_does_not_miss_what_is_rung_meanwhile() {
+        loom::model(|| {
+            let bell = Bell::new();
+            let work = Arc::new(AtomicU32::new(0));
+            bell.bind();
+            let ringer = {
+                let (bell, work) = (bell.clone(), work.clone());
+                thread::spawn(move || {
+                    for piece in 1..=2 {
+                        work.store(piece, Ordering::Relaxed);
+                        bell.ring();
+                    }
+                })
+            };
+            while work.load(Ordering::Relaxed) < 2 {
+                bell.arm();
+                if work.load(Ordering::Relaxed) == 2 {
                     bell.disarm();
                     break;
                 }

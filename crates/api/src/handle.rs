@@ -1,7 +1,11 @@
 //! What a session holds of recorders and replays while they run: requests in, status out.
 use std::{
+    cell::Cell,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
@@ -162,12 +166,17 @@ pub struct Handle<C, T> {
     commands: Sender<C>,
     status: Arc<Mutex<T>>,
     bell: Bell,
+    posted: AtomicU64,
+    /// Requests that the stage has carried out; `u64::MAX` when it is gone.
+    obeyed: Arc<AtomicU64>,
 }
 
 /// The stage's end of a [`Handle`].
 pub struct HandleSeat<C, T> {
     commands: Receiver<C>,
     status: Arc<Mutex<T>>,
+    taken: Cell<u64>,
+    obeyed: Arc<AtomicU64>,
 }
 
 /// A recorder as the session sees it.
@@ -186,7 +195,9 @@ const MAX_WAITING: usize = 64;
 pub fn handle<C, T: Default + Clone>(bell: Bell, first: T) -> (Handle<C, T>, HandleSeat<C, T>) {
     let (sender, receiver) = bounded(MAX_WAITING);
     let status = Arc::new(Mutex::new(first));
-    (Handle { commands: sender, status: status.clone(), bell }, HandleSeat { commands: receiver, status })
+    let obeyed = Arc::new(AtomicU64::new(0));
+    let seat = HandleSeat { commands: receiver, status: status.clone(), taken: Cell::new(0), obeyed: obeyed.clone() };
+    (Handle { commands: sender, status, bell, posted: AtomicU64::new(0), obeyed }, seat)
 }
 
 impl<C, T: Default + Clone> Handle<C, T> {
@@ -195,13 +206,25 @@ impl<C, T: Default + Clone> Handle<C, T> {
     /// # Errors
     /// [`NotTaken`] when the stage has ended or does not keep up.
     pub fn request(&self, command: C) -> Result<(), NotTaken> {
+        // Before the request is there, so that it is never taken for carried out too early.
+        self.posted.fetch_add(1, Ordering::Relaxed);
         match self.commands.try_send(command) {
             Ok(()) => {
                 self.bell.ring();
                 Ok(())
             }
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(NotTaken),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.posted.fetch_sub(1, Ordering::Relaxed);
+                Err(NotTaken)
+            }
         }
+    }
+
+    /// True if every request of the calling thread has been carried out, or nobody is left to do it. The status read
+    /// after this shows what has come of them.
+    pub fn is_settled(&self) -> bool {
+        // Acquire, pairs with the Release in `next_request`.
+        self.obeyed.load(Ordering::Acquire) >= self.posted.load(Ordering::Relaxed)
     }
 
     /// What the stage last published.
@@ -210,14 +233,60 @@ impl<C, T: Default + Clone> Handle<C, T> {
     }
 }
 
+impl RecorderHandle {
+    /// For runtimes: the stage was disabled, so nothing will be recorded any more.
+    pub fn fail(&self, why: &str) {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.state = RecordingState::Failed;
+        status.error.get_or_insert_with(|| why.to_owned());
+    }
+}
+
 impl<C, T> HandleSeat<C, T> {
-    /// The next request, if any. Never waits.
+    /// The next request, if any. Never waits. To ask says that the one before has been carried out.
     pub fn next_request(&self) -> Option<C> {
-        self.commands.try_recv().ok()
+        // Release, pairs with `is_settled`: what was published of the last request is seen with it.
+        self.obeyed.store(self.taken.get(), Ordering::Release);
+        let command = self.commands.try_recv().ok()?;
+        self.taken.set(self.taken.get() + 1);
+        Some(command)
     }
 
     /// Changes the published status. Takes a short lock: for sinks and transports, at most some ten times a second.
     pub fn publish(&self, change: impl FnOnce(&mut T)) {
         change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl<C, T> Drop for HandleSeat<C, T> {
+    fn drop(&mut self) {
+        self.obeyed.store(u64::MAX, Ordering::Release);
+    }
+}
+
+#[cfg(all(test, not(wavedeck_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_settled_when_the_stage_asks_for_the_next_one() {
+        let (ours, seat) = handle::<u32, u32>(Bell::new(), 0);
+        assert!(ours.is_settled());
+        ours.request(7).expect("there is room");
+        assert!(!ours.is_settled());
+        assert_eq!(seat.next_request(), Some(7));
+        assert!(!ours.is_settled(), "it is being carried out");
+        assert_eq!(seat.next_request(), None);
+        assert!(ours.is_settled());
+    }
+
+    #[test]
+    fn nothing_is_waited_for_when_the_stage_is_gone() {
+        let (ours, seat) = handle::<u32, u32>(Bell::new(), 0);
+        ours.request(7).expect("there is room");
+        drop(seat);
+        assert!(ours.is_settled());
+        assert_eq!(ours.request(8), Err(NotTaken));
+        assert!(ours.is_settled());
     }
 }

@@ -112,7 +112,10 @@ impl Rate {
 
     /// Time from sample 0 to sample `index` in nanoseconds, rounded down, without drift.
     pub fn nanoseconds_at(self, index: u64) -> u64 {
-        let ns = u128::from(index) * u128::from(self.denominator) * 1_000_000_000 / u128::from(self.numerator);
+        let (ticks, numerator) = (u128::from(index) * u128::from(self.denominator), u128::from(self.numerator));
+        // In two parts: a rate out of a file may be so odd that the product would not fit.
+        let (seconds, rest) = (ticks / numerator, ticks % numerator);
+        let ns = seconds.saturating_mul(1_000_000_000).saturating_add(rest * 1_000_000_000 / numerator);
         u64::try_from(ns).unwrap_or(u64::MAX)
     }
 
@@ -233,6 +236,14 @@ mod tests {
         assert_eq!(a_day, 2_589_410);
         assert!(rate.nanoseconds_at(a_day) <= 86_400_000_000_000);
         assert_eq!("30000/1001".parse::<Rate>().expect("a rate"), rate);
+    }
+
+    #[test]
+    fn a_rate_beyond_all_reason_saturates() {
+        let slow = Rate::new(1, u64::MAX).expect("positive");
+        assert_eq!((slow.nanoseconds_at(0), slow.nanoseconds_at(u64::MAX)), (0, u64::MAX));
+        let fast = Rate::new(u64::MAX, 1).expect("positive");
+        assert_eq!(fast.nanoseconds_at(u64::MAX - 1), 999_999_999);
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod gate;
 mod graph;
 mod plan;
 mod problem;
+#[cfg(test)]
+mod recording_tests;
 mod registry;
 mod rules;
 mod runtime;

@@ -176,6 +176,10 @@ fn plan_stages(
             let what = format!("the id `{}` is taken by /stages/{first}", stage.id);
             found.push(Problem::new(format!("{at}/id"), what, "give each stage its own id"));
         }
+        if let Some(name) = stage.thread.as_ref().filter(|name| name.chars().any(char::is_control)) {
+            let what = format!("{name:?} is not a name for a thread: it holds a control character");
+            found.push(Problem::new(format!("{at}/thread"), what, ""));
+        }
         let Some(descriptor) = registry.get(&stage.kind) else {
             let hint = suggestion(&stage.kind, registry.iter().map(|descriptor| descriptor.id));
             found.push(Problem::new(format!("{at}/type"), format!("no stage type `{}`", stage.kind), hint));
@@ -301,24 +305,26 @@ fn size_pools(
     found: &mut Vec<Problem>,
 ) {
     // Buffers that can be held beyond an output, from the last stages to the first.
+    // Saturating: what a config asks for may be absurd, and is refused by its size when the pool is made.
+    let total = |held: &mut dyn Iterator<Item = u32>| held.fold(0, u32::saturating_add);
     let mut beyond: BTreeMap<(usize, &'static str), u32> = BTreeMap::new();
     for &stage in order.iter().rev() {
         for port in stages[stage].descriptor.outputs {
             let reach = |edge: &PlannedEdge| {
                 let receiver = edge.to.0;
-                let passed_on: u32 = match stages[receiver].descriptor.in_place {
-                    true => beyond.iter().filter(|((s, _), _)| *s == receiver).map(|(_, held)| held).sum(),
+                let passed_on = match stages[receiver].descriptor.in_place {
+                    true => total(&mut beyond.iter().filter(|((s, _), _)| *s == receiver).map(|(_, held)| *held)),
                     false => 0,
                 };
-                edge.capacity + 1 + passed_on
+                (edge.capacity + 1).saturating_add(passed_on)
             };
-            let held = edges.iter().filter(|edge| edge.from == (stage, port.name)).map(reach).sum();
+            let held = total(&mut edges.iter().filter(|edge| edge.from == (stage, port.name)).map(reach));
             beyond.insert((stage, port.name), held);
         }
     }
     for (index, stage) in stages.iter_mut().enumerate() {
         for (port, pool) in stage.descriptor.outputs.iter().zip(&mut stage.pools) {
-            *pool = beyond.get(&(index, port.name)).copied().unwrap_or(0) + 1;
+            *pool = beyond.get(&(index, port.name)).copied().unwrap_or(0).saturating_add(1);
         }
     }
     for (index, wanted) in config.pools.iter().enumerate() {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use wavedeck_api::{
     bell::Bell,
     clock,
-    handle::{RecordCommand, RecorderHandle, RecorderStatus, RecordingState, TransportHandle},
+    handle::{RecordCommand, RecorderHandle, RecorderStatus, RecordingState, SessionInfo, TransportHandle},
     param::ParamSet,
     signal::StreamSpec,
     stage::{StageContext, StageError},
@@ -116,6 +116,7 @@ impl Runtime {
                 values: plan.stages[index].params.iter().map(|(spec, value)| (spec, value.clone())).collect(),
                 on_fault: plan.stages[index].on_fault,
                 is_source: plan.is_source(index),
+                is_started: false,
             }));
         }
         let runtime = Self {
@@ -226,25 +227,40 @@ impl Runtime {
     /// # Errors
     /// When there is no recorder, it does not take requests, or the request does not fit its state.
     pub fn record(&self, command: &RecordCommand) -> Result<(), GateError> {
+        self.pass_on(&mut locked(&self.held), command)
+    }
+
+    /// Starts a recording. `session` is asked when no other request can come in between: a change that is not in what
+    /// it says is applied after the start, and [`is_recording_open`](Self::is_recording_open) by the time it is told.
+    ///
+    /// # Errors
+    /// As for [`record`](Self::record).
+    pub fn start_recording(&self, session: impl FnOnce() -> SessionInfo) -> Result<(), GateError> {
+        let mut held = locked(&self.held);
+        self.pass_on(&mut held, &RecordCommand::Start(Arc::new(session())))
+    }
+
+    fn pass_on(&self, held: &mut Option<RecordingLock>, command: &RecordCommand) -> Result<(), GateError> {
+        use RecordingState::{Finishing, Paused, Recording};
         let recorders: Vec<&Arc<RecorderHandle>> = self.recorders().collect();
         if recorders.is_empty() {
             return Err(GateError::Impossible("this pipeline has no source to record"));
         }
-        let mut held = locked(&self.held);
-        let state = self.recording_state();
+        self.free_if_over(held);
         let fits = match command {
-            RecordCommand::Start(_) => matches!(state, RecordingState::Idle | RecordingState::Failed) && held.is_none(),
-            RecordCommand::Pause => state == RecordingState::Recording,
-            RecordCommand::Resume => state == RecordingState::Paused,
-            RecordCommand::Finish | RecordCommand::Marker { .. } => {
-                matches!(state, RecordingState::Recording | RecordingState::Paused)
-            }
+            RecordCommand::Start(_) => held.is_none() && !self.some_recorder_is(&[Recording, Paused, Finishing]),
+            RecordCommand::Pause => self.some_recorder_is(&[Recording]),
+            RecordCommand::Resume => self.some_recorder_is(&[Paused]),
+            RecordCommand::Finish | RecordCommand::Marker { .. } => self.some_recorder_is(&[Recording, Paused]),
             RecordCommand::Param(_) => true,
         };
         if !fits {
-            return Err(GateError::Impossible(match (command, state) {
+            return Err(GateError::Impossible(match (command, self.recording_state()) {
                 (RecordCommand::Start(_), _) => "a recording is open already",
-                (_, RecordingState::Finishing) => "the recording is being finished",
+                (_, Finishing) => "the recording is being finished",
+                (_, RecordingState::Idle | RecordingState::Failed) if held.is_some() => {
+                    "the recording is being opened: ask again in a moment"
+                }
                 _ => "there is no recording for that: R starts one",
             }));
         }
@@ -258,19 +274,40 @@ impl Runtime {
                     Err(GateError::Impossible("the recorder takes no requests: it has ended or the disk is stuck"));
             }
         }
-        if matches!(command, RecordCommand::Pause | RecordCommand::Finish) || outcome.is_err() {
+        if matches!(command, RecordCommand::Pause | RecordCommand::Finish) && outcome.is_ok() {
             *held = None;
         }
+        // A request that was not taken changes nothing: what records goes on recording, under the lock.
+        self.free_if_over(held);
         outcome
+    }
+
+    /// Frees the parameters when no recorder records and none has a request before it that could make it.
+    fn free_if_over(&self, held: &mut Option<RecordingLock>) {
+        let is_over = || {
+            self.recorders().all(|recorder| recorder.is_settled())
+                && !self.some_recorder_is(&[RecordingState::Recording])
+        };
+        if held.is_some() && is_over() {
+            *held = None;
+        }
+    }
+
+    fn some_recorder_is(&self, states: &[RecordingState]) -> bool {
+        self.recorders().any(|recorder| states.contains(&recorder.status().state))
+    }
+
+    /// True from the request that starts a recording until its file is closed.
+    pub fn is_recording_open(&self) -> bool {
+        use RecordingState::{Finishing, Paused, Recording};
+        let mut held = locked(&self.held);
+        self.free_if_over(&mut held);
+        held.is_some() || self.some_recorder_is(&[Recording, Paused, Finishing])
     }
 
     /// Frees the parameters when a recording ended by itself, for instance on a full disk. To be called now and then.
     pub fn tend(&self) {
-        let mut held = locked(&self.held);
-        if held.is_some() && matches!(self.recording_state(), RecordingState::Failed) {
-            *held = None;
-        }
-        drop(held);
+        self.free_if_over(&mut locked(&self.held));
         if self.control.has_failed() && !self.control.is_stopping() {
             self.begin_stop();
         }
@@ -403,10 +440,11 @@ impl Runtime {
         self.begin_stop();
         let deadline = Instant::now() + patience;
         let mut stuck = Vec::new();
+        // Without the lock: who asks for the state meanwhile must not wait.
+        while !self.has_ended() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(2));
+        }
         for worker in locked(&self.workers).iter_mut() {
-            while !worker.ended.load(Ordering::Acquire) && Instant::now() < deadline {
-                thread::sleep(Duration::from_millis(2));
-            }
             if worker.ended.load(Ordering::Acquire) {
                 if let Some(thread) = worker.thread.take() {
                     let _ = thread.join();

@@ -180,6 +180,18 @@ fn a_stage_that_is_stuck_is_named() {
 }
 
 #[test]
+fn the_state_can_be_asked_for_while_a_stop_waits() {
+    let (runtime, _events) = launch(&chain(json!({}), json!({}), json!({ "stuck": true }), 4));
+    runtime.go();
+    wait_until("a full queue", || runtime.telemetry().edges[1].counts.in_flight_packets == 4);
+    std::thread::scope(|scope| {
+        let stop = scope.spawn(|| runtime.stop(Duration::from_secs(2)));
+        wait_until("the stop", || runtime.state() == PipelineState::Draining);
+        assert!(!stop.is_finished());
+    });
+}
+
+#[test]
 fn a_tap_sees_packets_only_while_someone_looks() {
     let (runtime, _events) = launch(&chain(json!({}), json!({}), json!({}), 4));
     runtime.go();
@@ -231,6 +243,30 @@ mod plans {
         let workers = plan(&config).expect("a good config").workers;
         let names: Vec<&str> = workers.iter().map(|worker| &*worker.name).collect();
         assert_eq!(names, ["a", "b+c", "d"]);
+    }
+
+    #[test]
+    fn a_name_that_no_thread_can_have_is_a_mistake() {
+        let mut config = chain(json!({}), json!({}), json!({}), 3);
+        config["stages"][0]["thread"] = json!("x\u{0}y");
+        let expected = r#"/stages/0/thread "x\0y" is not a name for a thread: it holds a control character"#;
+        assert_eq!(problems(&config), [expected]);
+    }
+
+    #[test]
+    fn paths_beyond_counting_are_refused_without_a_panic() {
+        let (mut stages, mut connections) = (vec![json!({ "id": "s", "type": "source" })], Vec::new());
+        let mut before = vec!["s".to_owned()];
+        for layer in 0..40 {
+            let ids = [format!("a{layer}"), format!("b{layer}")];
+            for id in &ids {
+                stages.push(json!({ "id": id, "type": "pass" }));
+                connections.extend(before.iter().map(|from| json!({ "from": from, "to": id })));
+            }
+            before = ids.to_vec();
+        }
+        let config = json!({ "version": 1, "name": "t", "stages": stages, "connections": connections });
+        assert!(plan(&config).and_then(Graph::build).is_err());
     }
 
     #[test]

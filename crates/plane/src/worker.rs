@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use crossbeam::channel::{Receiver, Sender};
@@ -45,6 +45,7 @@ pub(crate) struct Seat {
     pub(crate) values: Vec<(&'static ParamSpec, ParamValue)>,
     pub(crate) on_fault: OnFault,
     pub(crate) is_source: bool,
+    pub(crate) is_started: bool,
 }
 
 pub(crate) struct Worker {
@@ -70,18 +71,6 @@ impl Worker {
     pub(crate) fn run(mut self) {
         self.bell.bind();
         self.pin();
-        let holds_source = self.seats.iter().flatten().any(|seat| seat.is_source);
-        if holds_source && !self.wait_for_go() {
-            self.seats.clear();
-        }
-        for index in 0..self.seats.len() {
-            self.current.store(index, Ordering::Relaxed);
-            if let Some(seat) = &mut self.seats[index]
-                && !seat.start(&self.control)
-            {
-                drop_seat(&mut self.seats[index]);
-            }
-        }
         let mut is_armed = false;
         loop {
             let (mut alive, mut worked, mut deadline) = (false, false, None::<Instant>);
@@ -122,21 +111,6 @@ impl Worker {
         }
     }
 
-    /// Sources open their devices only when the rest is ready. False if the pipeline is stopped before that.
-    fn wait_for_go(&self) -> bool {
-        loop {
-            if self.control.is_stopping() {
-                return false;
-            }
-            self.bell.arm();
-            if self.control.may_go() {
-                self.bell.disarm();
-                return true;
-            }
-            self.bell.sleep(Some(Instant::now() + Duration::from_millis(500)));
-        }
-    }
-
     fn pin(&self) {
         let Some(cpu) = self.cpu else { return };
         let mut set = rustix::thread::CpuSet::new();
@@ -148,6 +122,18 @@ impl Worker {
 }
 
 impl Seat {
+    /// Sources open their devices only when the rest is ready, and not at all if the pipeline is stopped before that.
+    fn begin(&mut self, control: &Control) -> Turn {
+        if self.is_source && control.is_stopping() {
+            return Turn::Ended;
+        }
+        if self.is_source && !control.may_go() {
+            return Turn::Idle;
+        }
+        self.is_started = true;
+        if self.start(control) { Turn::Worked } else { Turn::Ended }
+    }
+
     /// False if the stage failed to start.
     fn start(&mut self, control: &Control) -> bool {
         self.view.stats.set_state(StageState::Starting);
@@ -167,6 +153,9 @@ impl Seat {
     }
 
     fn turn(&mut self, control: &Control) -> Turn {
+        if !self.is_started {
+            return self.begin(control);
+        }
         if self.mail_flag.load(Ordering::Relaxed) {
             self.read_mail(control);
         }
@@ -256,7 +245,11 @@ impl Seat {
     fn fail(&mut self, error: &StageError, control: &Control) {
         self.view.stats.set_state(StageState::Failed);
         let stops = self.on_fault == OnFault::Stop;
-        control.tell(Event::StageFailed { stage: self.view.id.clone(), error: with_causes(error).into(), stops });
+        let error = with_causes(error);
+        if let Some(recorder) = &self.view.recorder {
+            recorder.fail(&error);
+        }
+        control.tell(Event::StageFailed { stage: self.view.id.clone(), error: error.into(), stops });
         control.count_fault(stops);
     }
 

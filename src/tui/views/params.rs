@@ -9,7 +9,7 @@ use wavedeck_api::param::{Mutability, ParamKind, ParamSpec, ParamValue};
 use super::{
     super::{
         app::Layer,
-        form::{FieldEdit, Form, written},
+        form::{FieldEdit, written},
         pen::{self, span},
         scene::Scene,
         theme::{Role, Theme},
@@ -84,7 +84,7 @@ fn field(
 ) -> Line<'static> {
     let form = &scene.app.form;
     let is_chosen = at == form.field;
-    let lock = Form::why_locked(spec, scene.snapshot);
+    let lock = scene.snapshot.why_locked(spec);
     let stage = form.stage(scene.snapshot).map_or("", |stage| &*stage.id);
     let staged = form.staged_for(stage, spec.key);
     let mark = match (is_chosen, lock) {
@@ -104,9 +104,9 @@ fn field(
     spans.push(span(format!(" {}", pen::left(&pen::plain(spec.unit, theme), 5, theme)), base, theme));
     let aside = match (staged, lock, spec.mutability) {
         (Some(_), ..) => (format!("* was {}", pen::fit(&written(spec, in_force), 14, theme)), Role::Staged),
-        (None, _, Mutability::Fixed) => (format!("{} fixed", theme.signs().locked), Role::Locked),
         (None, Some(_), _) => (format!("{} locked", theme.signs().locked), Role::Locked),
         (None, None, Mutability::Cosmetic) => (format!("{}  any time", range(spec)), Role::Dim),
+        (None, None, Mutability::Fixed) => (format!("restarts  {}", range(spec)), Role::Dim),
         (None, None, Mutability::Live) => (range(spec), Role::Dim),
     };
     let used: usize = spans.iter().map(|span| span.content.chars().count()).sum();
@@ -176,12 +176,20 @@ fn notes(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
     };
     if let Some(problem) = typing.and_then(|edit| edit.problem.as_ref()) {
         say(format!("{} {problem}", theme.signs().wrong), Role::Bad);
-    } else if let Some(why) = Form::why_locked(spec, scene.snapshot) {
+    } else if let Some(why) = scene.snapshot.why_locked(spec) {
         say(format!("{} {why}", theme.signs().locked), Role::Warn);
     } else if app.form.staged.is_empty() {
         say("edits are staged and take effect together when you apply them (a)".into(), Role::Dim);
     } else {
-        say(format!("{} staged, not in force yet: a applies, u takes back", app.form.staged.len()), Role::Staged);
+        let count = app.form.staged.len();
+        say(
+            if app.form.restarts(scene.snapshot) {
+                format!("{count} staged: a restarts the pipeline with it, u takes back")
+            } else {
+                format!("{count} staged, not in force yet: a applies, u takes back")
+            },
+            Role::Staged,
+        );
     }
     for edit in app.form.staged.iter().rev().take(2) {
         say(format!("  {}", describe(edit, scene.snapshot, theme.signs().arrow)), Role::Staged);
