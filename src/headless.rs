@@ -12,7 +12,7 @@ use wavedeck_plane::PipelineState;
 use crate::{session::Session, signals::Signals, snapshot::Snapshot, summary::EndedBy};
 
 /// How often signals and states are looked at.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(100);
 /// How often a status line is printed.
 const LINE: Duration = Duration::from_secs(1);
 
