@@ -2,7 +2,7 @@
 use std::{io::BufWriter, path::Path};
 
 use wavedeck_recording::{
-    CsvOptions, CsvSummary, ExportError, ReadError, Recording, RecordingInfo, export_csv, export_csv_file,
+    CsvOptions, CsvSummary, ExportError, ReadError, Recording, RecordingInfo, export_csv, export_csv_file, with_causes,
 };
 
 use crate::{
@@ -74,12 +74,7 @@ fn export_failure(error: &ExportError) -> Failure {
 }
 
 fn explained(error: &dyn std::error::Error, hint: Option<&str>) -> Failure {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
+    let mut text = with_causes(error);
     if let Some(hint) = hint {
         text.push_str(&format!("; {hint}"));
     }

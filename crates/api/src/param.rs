@@ -236,7 +236,7 @@ impl ParamSpec {
 }
 
 /// A JSON value short enough for a message.
-fn shown(json: &Value) -> String {
+pub fn shown(json: &Value) -> String {
     let text = json.to_string();
     if text.chars().count() <= 60 {
         return text;

@@ -1,7 +1,10 @@
 //! A pipeline as it is written: read from JSON with every mistake found at once, not yet checked against stages.
 use serde::Serialize;
 use serde_json::{Map, Value};
-use wavedeck_api::{link::Overflow, param::suggestion};
+use wavedeck_api::{
+    link::Overflow,
+    param::{shown, suggestion},
+};
 
 use crate::problem::{Problem, Problems};
 
@@ -312,12 +315,6 @@ impl Reader {
     fn missing(&mut self, at: &str, key: &str, hint: &str) {
         self.found.push(Problem::new(at, format!("`{key}` is missing"), hint));
     }
-}
-
-/// A value short enough for a message.
-fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() <= 60 { text } else { format!("{}...", text.chars().take(57).collect::<String>()) }
 }
 
 #[cfg(test)]

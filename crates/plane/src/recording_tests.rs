@@ -1,6 +1,4 @@
 //! The lock of the parameters from request to request, with a recorder that is late, refuses or fails.
-use std::time::{Duration, Instant};
-
 use crossbeam::channel::Receiver;
 use serde_json::{Value, json};
 use wavedeck_api::{
@@ -11,9 +9,8 @@ use wavedeck_api::{
 use crate::{
     Event, Graph, PipelineConfig, Plan, RECORDER, Runtime, StageRegistry,
     fixtures::{PASS, SINK, SOURCE},
+    tests::{GENEROUS, wait_until},
 };
-
-const GENEROUS: Duration = Duration::from_secs(20);
 
 /// Records nothing; `mood` says what it does with its requests.
 static RECORD: StageDescriptor = StageDescriptor {
@@ -115,14 +112,6 @@ impl Bench {
     fn is_locked(&self) -> bool {
         let outcome = self.runtime.set_param("b", "gain", &json!(2.0), "test");
         outcome.is_err_and(|error| error.is_busy())
-    }
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < GENEROUS, "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     fixtures::{PASS, SINK, SOURCE},
 };
 
-const GENEROUS: Duration = Duration::from_secs(20);
+pub(crate) const GENEROUS: Duration = Duration::from_secs(20);
 
 fn plan(config: &Value) -> Result<Plan, Problems> {
     let registry = StageRegistry::of([&SOURCE, &PASS, &SINK]).expect("three names");
@@ -31,7 +31,7 @@ fn chain(source: Value, pass: Value, sink: Value, capacity: u32) -> Value {
             { "from": "a.out", "to": "b.in", "capacity": capacity }, { "from": "b", "to": "c", "capacity": capacity } ] })
 }
 
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is_so() {
         assert!(begin.elapsed() < GENEROUS, "waited in vain: {what}");
