@@ -251,7 +251,7 @@ fn what_the_device_lost_is_a_gap_and_on_screen() {
 fn the_reason_of_a_gap_follows_from_packet_numbers_and_marks() {
     let dir = tempdir().expect("a directory");
     let spec = fixtures::counts(2, FRAMES);
-    let pool = MemoryPool::<Counts>::new(&spec, 1);
+    let mut pool = MemoryPool::<Counts>::new(&spec, 1);
     let stream = StreamInfo { name: "eeg".into(), spec, device: String::new() };
     let options = RecordingOptions { dir: dir.path().to_owned(), name: Some("run".into()), ..Default::default() };
     let writer = RecordingWriter::create(options, vec![stream], Anchor::now()).expect("created");

@@ -28,7 +28,7 @@ impl Bell {
     }
 
     /// Makes the calling thread the one that is woken. The first call counts.
-    pub fn bind(&self) {
+    fn bind(&self) {
         let _ = self.inner.sleeper.set(thread::current());
     }
 
@@ -43,24 +43,48 @@ impl Bell {
         }
     }
 
-    /// Announces sleep. The caller must look for work once more after this and before [`sleep`](Self::sleep).
-    pub fn arm(&self) {
+    /// Announces sleep. The caller must look for work once more after this and before it sleeps.
+    fn arm(&self) {
         self.inner.armed.swap(true, Ordering::AcqRel);
     }
 
     /// Takes the announcement back: work was found.
-    pub fn disarm(&self) {
+    fn disarm(&self) {
         // A swap, not a store: it keeps the next `arm` ordered after a ring that came in between and read false.
         self.inner.armed.swap(false, Ordering::Relaxed);
     }
+}
 
-    /// Sleeps until rung, or until `deadline`. May also return early for no reason.
-    pub fn sleep(&self, deadline: Option<Instant>) {
-        // Relaxed: a stale true only costs one park that the pending unpark ends at once.
-        if self.inner.armed.load(Ordering::Relaxed) {
-            park(deadline);
+/// The one worker that a bell wakes, while it looks for work.
+pub struct Sleeper {
+    bell: Bell,
+    is_armed: bool,
+}
+
+impl Sleeper {
+    /// Makes the calling thread the one that `bell` wakes. The first call for a bell counts.
+    pub fn new(bell: Bell) -> Self {
+        bell.bind();
+        Self { bell, is_armed: false }
+    }
+
+    /// To be called after every look at all places where work can be. After a look that found none it announces sleep,
+    /// after a second one it sleeps until the bell is rung, or until `deadline`: what came in between was found by the
+    /// second look, and what comes later rings.
+    pub fn after_look(&mut self, has_worked: bool, deadline: Option<Instant>) {
+        match (has_worked, self.is_armed) {
+            (true, true) => self.bell.disarm(),
+            (true, false) => {}
+            (false, false) => self.bell.arm(),
+            (false, true) => {
+                // Relaxed: a stale true only costs one park that the pending unpark ends at once.
+                if self.bell.inner.armed.load(Ordering::Relaxed) {
+                    park(deadline);
+                }
+                self.bell.disarm();
+            }
         }
-        self.disarm();
+        self.is_armed = !has_worked && !self.is_armed;
     }
 }
 
@@ -82,29 +106,32 @@ mod models {
     use super::*;
     use crate::sync::AtomicU32;
 
+    /// Looks for `pieces` of work as a worker does.
+    fn work(sleeper: &mut Sleeper, work: &AtomicU32, pieces: u32) {
+        let mut done = 0;
+        while done < pieces {
+            let found = work.load(Ordering::Relaxed);
+            sleeper.after_look(found > done, None);
+            done = found;
+        }
+    }
+
     /// Fails (deadlock) when `arm` stores with Relaxed instead of swapping: the last look then may miss the work
     /// while the ringer still reads false.
     #[test]
     fn a_sleeper_never_misses_work() {
         loom::model(|| {
             let bell = Bell::new();
-            let work = Arc::new(AtomicU32::new(0));
-            bell.bind();
+            let work_left = Arc::new(AtomicU32::new(0));
+            let mut sleeper = Sleeper::new(bell.clone());
             let ringer = {
-                let (bell, work) = (bell.clone(), work.clone());
+                let work_left = work_left.clone();
                 thread::spawn(move || {
-                    work.store(1, Ordering::Relaxed);
+                    work_left.store(1, Ordering::Relaxed);
                     bell.ring();
                 })
             };
-            while work.load(Ordering::Relaxed) == 0 {
-                bell.arm();
-                if work.load(Ordering::Relaxed) == 1 {
-                    bell.disarm();
-                    break;
-                }
-                bell.sleep(None);
-            }
+            work(&mut sleeper, &work_left, 1);
             ringer.join().expect("the ringer does not panic");
         });
     }
@@ -114,26 +141,79 @@ mod models {
     fn a_sleeper_that_wakes_does_not_miss_what_is_rung_meanwhile() {
         loom::model(|| {
             let bell = Bell::new();
-            let work = Arc::new(AtomicU32::new(0));
-            bell.bind();
+            let work_left = Arc::new(AtomicU32::new(0));
+            let mut sleeper = Sleeper::new(bell.clone());
             let ringer = {
-                let (bell, work) = (bell.clone(), work.clone());
+                let work_left = work_left.clone();
                 thread::spawn(move || {
                     for piece in 1..=2 {
-                        work.store(piece, Ordering::Relaxed);
+                        work_left.store(piece, Ordering::Relaxed);
                         bell.ring();
                     }
                 })
             };
-            while work.load(Ordering::Relaxed) < 2 {
-                bell.arm();
-                if work.load(Ordering::Relaxed) == 2 {
-                    bell.disarm();
-                    break;
-                }
-                bell.sleep(None);
-            }
+            work(&mut sleeper, &work_left, 2);
             ringer.join().expect("the ringer does not panic");
         });
+    }
+
+    /// Fails (deadlock) when `ring` is a load that swaps only when it reads true: of two ringers each may read false.
+    #[test]
+    fn two_ringers_wake_a_sleeper_for_the_work_of_both() {
+        loom::model(|| {
+            let bell = Bell::new();
+            let work_left = Arc::new(AtomicU32::new(0));
+            let mut sleeper = Sleeper::new(bell.clone());
+            let ringers = [0, 1].map(|_| {
+                let (bell, work_left) = (bell.clone(), work_left.clone());
+                thread::spawn(move || {
+                    work_left.fetch_add(1, Ordering::Relaxed);
+                    bell.ring();
+                })
+            });
+            work(&mut sleeper, &work_left, 2);
+            for ringer in ringers {
+                ringer.join().expect("the ringer does not panic");
+            }
+        });
+    }
+}
+
+#[cfg(all(test, not(wavedeck_loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::AtomicU32;
+
+    #[test]
+    fn a_sleeper_is_woken_for_every_piece_of_work() {
+        const PIECES: u32 = if cfg!(miri) { 50 } else { 20_000 };
+        let bell = Bell::new();
+        let work_left = Arc::new(AtomicU32::new(0));
+        let mut sleeper = Sleeper::new(bell.clone());
+        let ringer = {
+            let work_left = work_left.clone();
+            thread::spawn(move || {
+                for piece in 1..=PIECES {
+                    work_left.store(piece, Ordering::Relaxed);
+                    bell.ring();
+                }
+            })
+        };
+        let mut done = 0;
+        while done < PIECES {
+            let found = work_left.load(Ordering::Relaxed);
+            sleeper.after_look(found > done, None);
+            done = found;
+        }
+        ringer.join().expect("the ringer does not panic");
+    }
+
+    #[test]
+    fn a_sleeper_that_nobody_wakes_comes_back_at_its_deadline() {
+        let mut sleeper = Sleeper::new(Bell::new());
+        let deadline = Instant::now() + std::time::Duration::from_millis(5);
+        while Instant::now() < deadline {
+            sleeper.after_look(false, Some(deadline));
+        }
     }
 }

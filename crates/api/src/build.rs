@@ -127,8 +127,6 @@ pub struct OutputWiring {
 pub struct EdgeWiring {
     /// Its counters, capacity and policy.
     pub stats: Arc<LinkStats>,
-    /// Wakes the worker at the far end.
-    pub consumer: Bell,
 }
 
 /// What an output leaves for the runtime.
@@ -236,18 +234,16 @@ impl<'a> BuildContext<'a> {
     /// If the port is not in the stage's descriptor or was taken before.
     pub fn output<S: Signal>(&mut self, port: &'static str, spec: StreamSpec) -> Result<Output<S>, BuildError> {
         assert!(spec.kind == S::KIND, "output `{port}` is taken as {} with a spec of {}", S::KIND, spec.kind);
-        let realtime = self.wiring.realtime;
-        let bell = (!realtime).then(|| self.wiring.bell.clone());
         let epoch = self.wiring.epoch.clone();
         let wiring = self.wiring.outputs.iter_mut().find(|output| output.port == port);
         let wiring = wiring.expect("a stage takes ports of its own descriptor");
         assert!(wiring.built.is_none(), "output `{port}` is taken twice");
         check_shape(&spec, wiring.pool_packets)?;
 
-        let pool = MemoryPool::<S>::with_bell(&spec, wiring.pool_packets, bell.clone());
+        let pool = MemoryPool::<S>::new(&spec, wiring.pool_packets);
         let (mut senders, mut receivers) = (Vec::new(), Vec::<Box<dyn Any + Send>>::new());
         for edge in &wiring.edges {
-            let (sender, receiver) = link::<S>(edge.stats.clone(), edge.consumer.clone(), bell.clone());
+            let (sender, receiver) = link::<S>(edge.stats.clone());
             senders.push(sender);
             receivers.push(Box::new(receiver));
         }
@@ -257,7 +253,7 @@ impl<'a> BuildContext<'a> {
             spec: spec.clone(),
             receivers,
             stats: stats.clone(),
-            pool: Arc::new(pool.clone()),
+            pool: pool.view().into(),
             tap: tap_socket,
         });
         Ok(Output { spec, pool, links: senders, tap: tap_sender, stats, seq: 0, pending: Flags::NONE })

@@ -8,12 +8,15 @@
 pub mod bell;
 pub mod build;
 pub mod clock;
+pub mod count;
+mod free_list;
 pub mod handle;
 pub mod link;
 pub mod packet;
 pub mod param;
 pub mod pool;
 pub mod port;
+mod queue;
 pub mod signal;
 pub mod stage;
 mod sync;

@@ -1,21 +1,28 @@
 //! A fixed set of buffers handed out as [`Packet`] (sole owner, writable) or [`Shared`] (counted, read-only).
 //!
-//! The only `unsafe` in the crate. One protocol: a slot is *free* (index in the free list, refs = 0), *owned* (one
-//! `Packet`, refs = 1) or *shared* (n `Shared`, refs = n). `&mut` to a body exists in *owned* only.
+//! The only `unsafe` in the crate. One protocol: a slot is *free* (index in the free list), *owned* (one `Packet`,
+//! refs = 1) or *shared* (n `Shared`, refs = n). `&mut` to a body exists in *owned* only. The buffers outlive the pool
+//! for as long as one is out: whoever gives back the last one frees them all.
 #![expect(unsafe_code, reason = "buffers move between threads without a lock; see the protocol above")]
 
-use std::sync::atomic::{AtomicU32 as Counter, AtomicU64};
-
-use crate::{
-    bell::Bell,
-    packet::PacketHeader,
-    signal::{Signal, StreamSpec},
-    sync::{Arc, AtomicU32, FreeList, Ordering, UnsafeCell, fence},
+use std::{
+    ptr::NonNull,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// Buffers of one shape, allocated once. Cloning gives another handle to the same buffers.
+use crate::{
+    free_list::{FreeList, Taker},
+    packet::PacketHeader,
+    signal::{Signal, StreamSpec},
+    sync::{Arc, AtomicU32, Ordering, UnsafeCell},
+};
+
+/// Buffers of one shape, allocated once. Only its holder takes buffers; they come back from any thread.
 pub struct MemoryPool<S: Signal> {
     inner: Arc<Inner<S>>,
+    /// The count of `inner` that all handles share, as it was taken from the `Arc`.
+    outside: NonNull<Inner<S>>,
+    taker: Taker,
 }
 
 struct Inner<S: Signal> {
@@ -26,12 +33,12 @@ struct Inner<S: Signal> {
     frame_len: usize,
     /// Frames per buffer.
     max_batch: u32,
-    /// Rung when a buffer comes back; for stages that wait instead of losing samples.
-    on_return: Option<Bell>,
-    high_water: Counter,
+    /// Only the pool's holder writes it.
     misses: AtomicU64,
 }
 
+/// Of a size and place of its own in the cache: neighbours are in the hands of other threads.
+#[repr(align(64))]
 struct Slot<S: Signal> {
     refs: AtomicU32,
     body: UnsafeCell<Body<S>>,
@@ -47,21 +54,15 @@ struct Body<S: Signal> {
 unsafe impl<S: Signal> Sync for Inner<S> {}
 // SAFETY: as above; the bodies are plain data with no tie to a thread.
 unsafe impl<S: Signal> Send for Inner<S> {}
-
-impl<S: Signal> Clone for MemoryPool<S> {
-    fn clone(&self) -> Self {
-        Self { inner: self.inner.clone() }
-    }
-}
+// SAFETY: `outside` points to an `Inner`, which is `Send + Sync`; the rest is plain data.
+unsafe impl<S: Signal> Send for MemoryPool<S> {}
 
 impl<S: Signal> MemoryPool<S> {
     /// Allocates `packets` buffers shaped for `spec`. The only allocation a pool ever makes.
+    ///
+    /// # Panics
+    /// If `packets` is above 2 147 483 647.
     pub fn new(spec: &StreamSpec, packets: u32) -> Self {
-        Self::with_bell(spec, packets, None)
-    }
-
-    /// As [`new`](Self::new); `on_return` is rung whenever a buffer comes back.
-    pub fn with_bell(spec: &StreamSpec, packets: u32, on_return: Option<Bell>) -> Self {
         let frame_len = spec.frame_len();
         let values = frame_len * spec.max_batch as usize;
         let slot = || Slot {
@@ -71,32 +72,29 @@ impl<S: Signal> MemoryPool<S> {
                 data: vec![S::Elem::default(); values].into(),
             }),
         };
-        Self {
-            inner: Arc::new(Inner {
-                slots: (0..packets).map(|_| slot()).collect(),
-                free: FreeList::full(packets),
-                channels: u16::try_from(spec.channels.len()).unwrap_or(u16::MAX),
-                frame_len,
-                max_batch: spec.max_batch,
-                on_return,
-                high_water: Counter::new(0),
-                misses: AtomicU64::new(0),
-            }),
-        }
+        let (free, taker) = FreeList::full(packets);
+        let inner = Arc::new(Inner {
+            slots: (0..packets).map(|_| slot()).collect(),
+            free,
+            channels: u16::try_from(spec.channels.len()).unwrap_or(u16::MAX),
+            frame_len,
+            max_batch: spec.max_batch,
+            misses: AtomicU64::new(0),
+        });
+        let outside = NonNull::new(Arc::into_raw(inner.clone()).cast_mut()).expect("an `Arc` is not null");
+        Self { inner, outside, taker }
     }
 
     /// Takes a free buffer, or `None` at once when all are in flight. Never allocates, never waits.
-    pub fn try_acquire(&self) -> Option<Packet<S>> {
+    pub fn try_acquire(&mut self) -> Option<Packet<S>> {
         let inner = &self.inner;
-        let Some(index) = inner.free.pop() else {
-            inner.misses.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let Some(index) = inner.free.take(&mut self.taker) else {
+            inner.misses.store(inner.misses.load(Relaxed) + 1, Relaxed);
             return None;
         };
-        // Relaxed: the pop ordered us after the last owner, and nobody else holds this index.
+        // Relaxed: taking ordered us after the last owner, and nobody else holds this index.
         inner.slots[index as usize].refs.store(1, Ordering::Relaxed);
-        let in_flight = (inner.slots.len() - inner.free.len().min(inner.slots.len())) as u32;
-        inner.high_water.fetch_max(in_flight, std::sync::atomic::Ordering::Relaxed);
-        let mut packet = Packet { handle: Handle { pool: inner.clone(), index } };
+        let mut packet = Packet { handle: Handle { inner: self.outside, index } };
         *packet.header_mut() = PacketHeader { channels: inner.channels, ..PacketHeader::default() };
         Some(packet)
     }
@@ -104,6 +102,25 @@ impl<S: Signal> MemoryPool<S> {
     /// Frames that fit into one buffer.
     pub fn max_batch(&self) -> u32 {
         self.inner.max_batch
+    }
+
+    /// Free buffers; for the holder of the pool there are at least as many until it takes one.
+    pub fn free(&self) -> u32 {
+        self.inner.free.free()
+    }
+
+    /// A look at the pool for other threads.
+    pub fn view(&self) -> Box<dyn PoolView> {
+        Box::new(View { inner: self.inner.clone() })
+    }
+}
+
+impl<S: Signal> Drop for MemoryPool<S> {
+    fn drop(&mut self) {
+        if self.inner.free.close(&self.taker) {
+            // SAFETY: the count was taken out in `new`, and `close` says once that no handle is left to use it.
+            drop(unsafe { Arc::from_raw(self.outside.as_ptr()) });
+        }
     }
 }
 
@@ -121,9 +138,13 @@ pub trait PoolView: Send + Sync {
     fn bytes(&self) -> u64;
 }
 
-impl<S: Signal> PoolView for MemoryPool<S> {
+struct View<S: Signal> {
+    inner: Arc<Inner<S>>,
+}
+
+impl<S: Signal> PoolView for View<S> {
     fn free(&self) -> u32 {
-        self.inner.free.len() as u32
+        self.inner.free.free()
     }
 
     fn capacity(&self) -> u32 {
@@ -131,11 +152,11 @@ impl<S: Signal> PoolView for MemoryPool<S> {
     }
 
     fn high_water(&self) -> u32 {
-        self.inner.high_water.load(std::sync::atomic::Ordering::Relaxed)
+        self.inner.free.high_water()
     }
 
     fn misses(&self) -> u64 {
-        self.inner.misses.load(std::sync::atomic::Ordering::Relaxed)
+        self.inner.misses.load(Relaxed)
     }
 
     fn bytes(&self) -> u64 {
@@ -146,13 +167,23 @@ impl<S: Signal> PoolView for MemoryPool<S> {
 
 /// One count in `Slot::refs`; returns the slot to its pool when it is the last.
 struct Handle<S: Signal> {
-    pool: Arc<Inner<S>>,
+    inner: NonNull<Inner<S>>,
     index: u32,
 }
 
+// SAFETY: a handle gives `&Inner`, which is `Sync`, and keeps it alive as its protocol says.
+unsafe impl<S: Signal> Send for Handle<S> {}
+// SAFETY: as above.
+unsafe impl<S: Signal> Sync for Handle<S> {}
+
 impl<S: Signal> Handle<S> {
+    fn inner(&self) -> &Inner<S> {
+        // SAFETY: `outside` is given up when every slot is in the free list; ours is not while we are here.
+        unsafe { self.inner.as_ref() }
+    }
+
     fn slot(&self) -> &Slot<S> {
-        &self.pool.slots[self.index as usize]
+        &self.inner().slots[self.index as usize]
     }
 
     fn body(&self) -> &Body<S> {
@@ -163,32 +194,33 @@ impl<S: Signal> Handle<S> {
 
     fn filled(&self) -> &[S::Elem] {
         let body = self.body();
-        &body.data[..body.header.batch_size as usize * self.pool.frame_len]
+        &body.data[..body.header.batch_size as usize * self.inner().frame_len]
     }
 
     fn channel(&self, channel: usize) -> impl Iterator<Item = S::Elem> + '_ {
-        let channels = usize::from(self.pool.channels);
-        debug_assert!(self.pool.frame_len == channels, "a spectrum has no channel of samples");
+        let channels = usize::from(self.inner().channels);
+        debug_assert!(self.inner().frame_len == channels, "a spectrum has no channel of samples");
         self.filled().iter().skip(channel).step_by(channels.max(1)).copied()
     }
 
     fn clone_count(&self) -> Self {
         // Relaxed: a new count is only ever made from a live one, which already orders us after the writer.
         self.slot().refs.fetch_add(1, Ordering::Relaxed);
-        Self { pool: self.pool.clone(), index: self.index }
+        Self { inner: self.inner, index: self.index }
     }
 }
 
 impl<S: Signal> Drop for Handle<S> {
     fn drop(&mut self) {
-        // Release: our reads of the body come before the count goes down ...
-        if self.slot().refs.fetch_sub(1, Ordering::Release) == 1 {
-            // ... and Acquire: they come before the next owner's writes (through the free list).
-            fence(Ordering::Acquire);
-            self.pool.free.push(self.index);
-            if let Some(bell) = &self.pool.on_return {
-                bell.ring();
-            }
+        let refs = &self.slot().refs;
+        // Acquire: who reads 1 is the only holder left, after the Release of all others, and only a holder could
+        // raise it; the exchange is then saved. Release of the `fetch_sub`: our reads of the body come before the
+        // count goes down; Acquire: the last one comes after all others.
+        let is_last = refs.load(Ordering::Acquire) == 1 || refs.fetch_sub(1, Ordering::AcqRel) == 1;
+        if is_last && self.inner().free.door().give(self.index) {
+            // SAFETY: the count was taken out in `MemoryPool::new`; the pool is gone and every slot is free, which `give`
+            // says once, so that no handle is left to use it.
+            drop(unsafe { Arc::from_raw(self.inner.as_ptr()) });
         }
     }
 }
@@ -216,7 +248,7 @@ impl<S: Signal> Packet<S> {
 
     /// Frames that fit.
     pub fn max_batch(&self) -> u32 {
-        self.handle.pool.max_batch
+        self.handle.inner().max_batch
     }
 
     /// Sets the number of valid frames and gives room for them, to be overwritten.
@@ -224,7 +256,7 @@ impl<S: Signal> Packet<S> {
     /// # Panics
     /// If `frames` is above [`max_batch`](Self::max_batch).
     pub fn frames_mut(&mut self, frames: u32) -> &mut [S::Elem] {
-        let values = frames as usize * self.handle.pool.frame_len;
+        let values = frames as usize * self.handle.inner().frame_len;
         assert!(frames <= self.max_batch(), "{frames} frames do not fit into a packet of {}", self.max_batch());
         let body = self.body_mut();
         body.header.batch_size = frames;
@@ -313,7 +345,7 @@ mod models {
     use super::*;
     use crate::signal::Physical;
 
-    fn one_packet(pool: &MemoryPool<Physical>, value: f32) -> Packet<Physical> {
+    fn one_packet(pool: &mut MemoryPool<Physical>, value: f32) -> Packet<Physical> {
         let mut packet = pool.try_acquire().expect("the pool is fresh");
         packet.frames_mut(1)[0] = value;
         packet
@@ -323,8 +355,8 @@ mod models {
     #[test]
     fn the_last_of_two_readers_returns_the_buffer_once() {
         loom::model(|| {
-            let pool = MemoryPool::<Physical>::new(&spec_of(1), 1);
-            let ours = one_packet(&pool, 1.0).share();
+            let mut pool = MemoryPool::<Physical>::new(&spec_of(1), 1);
+            let ours = one_packet(&mut pool, 1.0).share();
             let theirs = ours.clone();
             let reader = loom::thread::spawn(move || assert_eq!(theirs.samples()[0], 1.0));
             assert_eq!(ours.samples()[0], 1.0);
@@ -342,8 +374,8 @@ mod models {
     #[test]
     fn a_buffer_written_in_place_was_let_go_by_every_reader() {
         loom::model(|| {
-            let pool = MemoryPool::<Physical>::new(&spec_of(1), 1);
-            let ours = one_packet(&pool, 1.0).share();
+            let mut pool = MemoryPool::<Physical>::new(&spec_of(1), 1);
+            let ours = one_packet(&mut pool, 1.0).share();
             let theirs = ours.clone();
             let reader = loom::thread::spawn(move || assert_eq!(theirs.samples()[0], 1.0));
             if let Ok(mut sole) = ours.try_unique() {
@@ -351,6 +383,38 @@ mod models {
             }
             reader.join().expect("the reader does not panic");
             assert_eq!(pool.free(), 1);
+        });
+    }
+
+    /// Fails (data race) when the exchange in `Door::give` is Relaxed, or the swap in `FreeList::take` is.
+    #[test]
+    fn a_buffer_that_came_back_is_written_after_its_last_reader() {
+        loom::model(|| {
+            let mut pool = MemoryPool::<Physical>::new(&spec_of(1), 1);
+            let packet = one_packet(&mut pool, 1.0);
+            let reader = loom::thread::spawn(move || assert_eq!(packet.samples()[0], 1.0));
+            if let Some(mut refilled) = pool.try_acquire() {
+                refilled.frames_mut(1)[0] = 2.0;
+            }
+            reader.join().expect("the reader does not panic");
+            assert_eq!(pool.free(), 1);
+        });
+    }
+
+    /// Fails (data race) when the last exchange of `Door::give` does not acquire, or when the load in `Drop` is
+    /// Relaxed.
+    #[test]
+    fn the_last_of_two_holders_frees_what_a_pool_left_behind() {
+        loom::model(|| {
+            let mut pool = MemoryPool::<Physical>::new(&spec_of(1), 1);
+            let ours = one_packet(&mut pool, 1.0).share();
+            let theirs = ours.clone();
+            let reader = loom::thread::spawn(move || assert_eq!(theirs.samples()[0], 1.0));
+            drop(pool);
+            assert_eq!(ours.samples()[0], 1.0);
+            drop(ours);
+            // Loom reports a pool that nobody freed as a leak.
+            reader.join().expect("the reader does not panic");
         });
     }
 }
@@ -362,11 +426,12 @@ mod tests {
 
     #[test]
     fn an_exhausted_pool_says_none_counts_it_and_recovers() {
-        let pool = MemoryPool::<Physical>::new(&spec_of(1), 2);
+        let mut pool = MemoryPool::<Physical>::new(&spec_of(1), 2);
         let first = pool.try_acquire().expect("free");
         let second = pool.try_acquire().expect("free");
         assert!(pool.try_acquire().is_none());
-        assert_eq!((pool.misses(), pool.high_water()), (1, 2));
+        let view = pool.view();
+        assert_eq!((view.misses(), view.high_water()), (1, 2));
 
         let shared = first.share();
         let clone = shared.clone();
@@ -379,7 +444,7 @@ mod tests {
 
     #[test]
     fn a_shared_packet_is_not_writable_until_it_is_alone() {
-        let pool = MemoryPool::<Physical>::new(&spec_of(4), 1);
+        let mut pool = MemoryPool::<Physical>::new(&spec_of(4), 1);
         let mut packet = pool.try_acquire().expect("free");
         packet.frames_mut(3).copy_from_slice(&[1.0, 2.0, 3.0]);
         let shared = packet.share();
@@ -393,7 +458,7 @@ mod tests {
     #[test]
     fn buffers_cross_threads_and_all_come_back() {
         const PACKETS: u32 = if cfg!(miri) { 50 } else { 20_000 };
-        let pool = MemoryPool::<Physical>::new(&spec_of(2), 3);
+        let mut pool = MemoryPool::<Physical>::new(&spec_of(2), 3);
         let (sender, receiver) = std::sync::mpsc::sync_channel::<Shared<Physical>>(2);
         let reader = std::thread::spawn(move || {
             for (expected, packet) in (0u32..).zip(receiver) {
@@ -419,9 +484,41 @@ mod tests {
     }
 
     #[test]
+    fn buffers_outlive_their_pool_and_are_freed_with_the_last_packet() {
+        let mut pool = MemoryPool::<Physical>::new(&spec_of(1), 3);
+        let left = Arc::downgrade(&pool.inner);
+        let mut packet = pool.try_acquire().expect("free");
+        packet.frames_mut(1)[0] = 5.0;
+        let (shared, other) = (packet.share(), pool.try_acquire().expect("free"));
+        let reader = {
+            let shared = shared.clone();
+            std::thread::spawn(move || assert_eq!(shared.samples(), [5.0]))
+        };
+        drop(pool);
+        drop(other);
+        reader.join().expect("the reader does not panic");
+        assert_eq!(shared.samples(), [5.0]);
+        assert!(left.upgrade().is_some());
+        drop(shared);
+        assert!(left.upgrade().is_none());
+    }
+
+    #[test]
+    fn a_pool_at_rest_is_freed_at_once_but_for_those_who_look() {
+        let mut pool = MemoryPool::<Physical>::new(&spec_of(1), 3);
+        let left = Arc::downgrade(&pool.inner);
+        let view = pool.view();
+        drop(pool.try_acquire());
+        drop(pool);
+        assert_eq!((view.free(), view.capacity(), view.high_water()), (3, 3, 1));
+        drop(view);
+        assert!(left.upgrade().is_none());
+    }
+
+    #[test]
     #[should_panic(expected = "5 frames do not fit into a packet of 4")]
     fn more_frames_than_fit_are_refused() {
-        let pool = MemoryPool::<Physical>::new(&spec_of(4), 1);
+        let mut pool = MemoryPool::<Physical>::new(&spec_of(4), 1);
         pool.try_acquire().expect("free").frames_mut(5);
     }
 }

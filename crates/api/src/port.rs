@@ -4,10 +4,13 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
 
+use crossbeam::utils::CachePadded;
+
 use crate::{
+    count::Count,
     link::{LinkReceiver, LinkSender, Recv},
     packet::{Flags, PacketHeader},
-    pool::{MemoryPool, Packet, PoolView, Shared},
+    pool::{MemoryPool, Packet, Shared},
     signal::{Counts, Physical, Signal, SignalKind, Spectrum, StreamSpec},
     tap::TapSender,
 };
@@ -24,17 +27,23 @@ pub enum Loss {
 /// Counters of one output, read by the runtime while the stage writes them.
 #[derive(Debug, Default)]
 pub struct OutputStats {
-    sent_packets: AtomicU64,
-    sent_samples: AtomicU64,
-    lost_device: AtomicU64,
-    lost_overrun: AtomicU64,
-    discarded: AtomicU64,
-    next_sample: AtomicU64,
-    last_sent_ns: AtomicU64,
+    written: CachePadded<Written>,
     /// Set by the runtime on the outputs of sources: packets are counted and let go.
     paused: AtomicBool,
     /// Parameters applied to this output's stage so far.
     epoch: Arc<AtomicU32>,
+}
+
+/// Only the stage's own thread writes these.
+#[derive(Debug, Default)]
+struct Written {
+    sent_packets: Count,
+    sent_samples: Count,
+    lost_device: Count,
+    lost_overrun: Count,
+    discarded: Count,
+    next_sample: Count,
+    last_sent_ns: Count,
 }
 
 /// What an output's counters read at one moment, in samples but for `sent_packets`.
@@ -63,15 +72,15 @@ impl OutputStats {
 
     /// Reads the counters.
     pub fn counts(&self) -> OutputCounts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let written = &*self.written;
         OutputCounts {
-            sent_packets: read(&self.sent_packets),
-            sent_samples: read(&self.sent_samples),
-            lost_device: read(&self.lost_device),
-            lost_overrun: read(&self.lost_overrun),
-            discarded: read(&self.discarded),
-            next_sample: read(&self.next_sample),
-            last_sent_ns: read(&self.last_sent_ns),
+            sent_packets: written.sent_packets.get(),
+            sent_samples: written.sent_samples.get(),
+            lost_device: written.lost_device.get(),
+            lost_overrun: written.lost_overrun.get(),
+            discarded: written.discarded.get(),
+            next_sample: written.next_sample.get(),
+            last_sent_ns: written.last_sent_ns.get(),
         }
     }
 
@@ -130,13 +139,13 @@ impl<S: Signal> Output<S> {
             return;
         }
         let counter = match why {
-            Loss::Device => &self.stats.lost_device,
+            Loss::Device => &self.stats.written.lost_device,
             Loss::Overrun => {
                 self.seq += 1;
-                &self.stats.lost_overrun
+                &self.stats.written.lost_overrun
             }
         };
-        counter.fetch_add(samples, Ordering::Relaxed);
+        counter.add(samples);
         self.pending = self.pending.with(Flags::GAP);
     }
 
@@ -148,8 +157,8 @@ impl<S: Signal> Output<S> {
         let samples = u64::from(packet.header().batch_size);
         // Acquire, pairs with `set_paused`.
         if stats.paused.load(Ordering::Acquire) {
-            stats.discarded.fetch_add(samples, Ordering::Relaxed);
-            stats.next_sample.store(packet.header().end_sample(), Ordering::Relaxed);
+            stats.written.discarded.add(samples);
+            stats.written.next_sample.set(packet.header().end_sample());
             self.pending = self.pending.with(Flags::RESUMED);
             return;
         }
@@ -159,10 +168,11 @@ impl<S: Signal> Output<S> {
         header.flags = header.flags.with(self.pending);
         self.pending = Flags::NONE;
         self.seq += 1;
-        stats.sent_packets.fetch_add(1, Ordering::Relaxed);
-        stats.sent_samples.fetch_add(samples, Ordering::Relaxed);
-        stats.next_sample.store(header.end_sample(), Ordering::Relaxed);
-        stats.last_sent_ns.store(header.timestamp_ns, Ordering::Relaxed);
+        let written = &*stats.written;
+        written.sent_packets.add(1);
+        written.sent_samples.add(samples);
+        written.next_sample.set(header.end_sample());
+        written.last_sent_ns.set(header.timestamp_ns);
         self.tap.offer(&packet);
         let shared = packet.share();
         if let Some((last, others)) = self.links.split_last_mut() {

@@ -105,7 +105,6 @@ impl Harness {
             port: port.name,
             edges: vec![EdgeWiring {
                 stats: Arc::new(LinkStats::new(format!("stage.{}", port.name).into(), ROOM, Overflow::Block)),
-                consumer: Bell::new(),
             }],
             pool_packets: ROOM,
             built: None,
@@ -254,7 +253,7 @@ impl Harness {
 
 fn feed<S: Signal>(index: usize, spec: &StreamSpec) -> (Feed, LinkEnd) {
     let stats = Arc::new(LinkStats::new(format!("feed{index}.out").into(), ROOM, Overflow::Block));
-    let (sender, receiver) = link::<S>(stats, Bell::new(), None);
+    let (sender, receiver) = link::<S>(stats);
     let info = SourceInfo {
         stage: format!("feed{index}").into(),
         port: "out",

@@ -133,12 +133,7 @@ fn build_stage(
     let inputs: Vec<InputWiring> = inputs.collect();
     let outputs = descriptor.outputs.iter().zip(&planned.pools).map(|(port, packets)| OutputWiring {
         port: port.name,
-        edges: edges_at(port.name, false)
-            .map(|index| EdgeWiring {
-                stats: links[index].clone(),
-                consumer: bells[plan.worker_of(plan.edges[index].to.0)].clone(),
-            })
-            .collect(),
+        edges: edges_at(port.name, false).map(|index| EdgeWiring { stats: links[index].clone() }).collect(),
         pool_packets: *packets,
         built: None,
     });

@@ -1,5 +1,6 @@
 //! A running pipeline: its threads, the one gate for every change, and its end.
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -28,7 +29,7 @@ use crate::{
     graph::{Graph, NodeView},
     plan::{Plan, RECORDER},
     telemetry::{EdgeTelemetry, PoolTelemetry, StageState, StageTelemetry, Telemetry},
-    worker::{Mailbox, Seat, Worker},
+    worker::{Mailbox, Seat, Worker, burst_of},
 };
 
 /// Longest time that one call into a stage may wait.
@@ -90,6 +91,23 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Bells of the other workers that wait for what a stage does: those it sends to, and those that wait for room to send
+/// to it. A source in real time waits for nobody.
+fn neighbours(plan: &Plan, nodes: &[NodeView], bells: &[Bell], stage: usize) -> Vec<Bell> {
+    let readers = plan.edges.iter().filter(|edge| edge.from.0 == stage).map(|edge| edge.to.0);
+    let writers = plan.edges.iter().filter(|edge| edge.to.0 == stage).map(|edge| edge.from.0);
+    let workers = readers.chain(writers.filter(|writer| !nodes[*writer].realtime)).map(|other| plan.worker_of(other));
+    let others: BTreeSet<usize> = workers.filter(|worker| *worker != plan.worker_of(stage)).collect();
+    others.into_iter().map(|worker| bells[worker].clone()).collect()
+}
+
+/// Most packets that a stage handles in a row, by the largest it reads or writes.
+fn burst(plan: &Plan, nodes: &[NodeView], stage: usize) -> u32 {
+    let edges = plan.edges.iter().filter(|edge| edge.to.0 == stage || edge.from.0 == stage);
+    let outputs = edges.flat_map(|edge| nodes[edge.from.0].outputs.iter().filter(|output| output.port == edge.from.1));
+    burst_of(outputs.map(|output| output.spec.packet_bytes()).max().unwrap_or(0))
+}
+
 impl Runtime {
     /// Starts the threads of a graph. Sinks and stages in between get ready; sources wait for [`go`](Self::go).
     ///
@@ -117,6 +135,9 @@ impl Runtime {
                 on_fault: plan.stages[index].on_fault,
                 is_source: plan.is_source(index),
                 is_started: false,
+                neighbours: neighbours(&plan, &views, &bells, index),
+                burst: burst(&plan, &views, index),
+                is_quick: true,
             }));
         }
         let runtime = Self {

@@ -2,13 +2,15 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     time::Duration,
 };
 
 use serde::Serialize;
 use wavedeck_api::{
+    clock::nanoseconds,
+    count::Count,
     link::{LinkCounts, Overflow},
     port::OutputCounts,
 };
@@ -109,9 +111,9 @@ pub struct PoolTelemetry {
 #[derive(Debug, Default)]
 pub(crate) struct StageStats {
     state: AtomicU8,
-    packets: AtomicU64,
-    busy_ns: AtomicU64,
-    worst_ns: AtomicU64,
+    packets: Count,
+    busy_ns: Count,
+    worst_ns: Count,
 }
 
 const STATES: [StageState; 6] = [
@@ -132,26 +134,24 @@ impl StageStats {
         STATES.get(usize::from(self.state.load(Ordering::Acquire))).copied().unwrap_or_default()
     }
 
-    /// Counts one call that did work. Only the stage's own worker calls this, so plain loads and stores suffice.
-    pub(crate) fn worked(&self, took: Duration) {
-        let ns = wavedeck_api::clock::nanoseconds(took);
-        self.packets.store(self.packets.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        self.busy_ns.store(self.busy_ns.load(Ordering::Relaxed) + ns, Ordering::Relaxed);
-        if ns > self.worst_ns.load(Ordering::Relaxed) {
-            self.worst_ns.store(ns, Ordering::Relaxed);
-        }
+    /// Counts calls that did work, the time they took together, and the longest that one of them may have taken. Only
+    /// the stage's own worker calls this.
+    pub(crate) fn worked(&self, calls: u32, took: Duration, longest: Duration) {
+        self.packets.add(calls.into());
+        self.busy_ns.add(nanoseconds(took));
+        self.worst_ns.set(self.worst_ns.get().max(nanoseconds(longest)));
     }
 
     pub(crate) fn packets(&self) -> u64 {
-        self.packets.load(Ordering::Relaxed)
+        self.packets.get()
     }
 
     pub(crate) fn busy(&self) -> Duration {
-        Duration::from_nanos(self.busy_ns.load(Ordering::Relaxed))
+        Duration::from_nanos(self.busy_ns.get())
     }
 
     pub(crate) fn worst(&self) -> Duration {
-        Duration::from_nanos(self.worst_ns.load(Ordering::Relaxed))
+        Duration::from_nanos(self.worst_ns.get())
     }
 }
 
