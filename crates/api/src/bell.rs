@@ -33,6 +33,7 @@ impl Bell {
     }
 
     /// Wakes the sleeper if it is about to sleep or asleep. Work made visible before the call is seen by it.
+    #[inline]
     pub fn ring(&self) {
         // AcqRel, pairs with `arm`: the two swaps are ordered. Either ours comes first, then the sleeper's last
         // look sees our work; or its comes first, then we read true and unpark it.
@@ -71,6 +72,7 @@ impl Sleeper {
     /// To be called after every look at all places where work can be. After a look that found none it announces sleep,
     /// after a second one it sleeps until the bell is rung, or until `deadline`: what came in between was found by the
     /// second look, and what comes later rings.
+    #[inline]
     pub fn after_look(&mut self, has_worked: bool, deadline: Option<Instant>) {
         match (has_worked, self.is_armed) {
             (true, true) => self.bell.disarm(),

@@ -61,11 +61,13 @@ impl FreeList {
         (list, Taker { top: 0, len: 0, fresh: 0 })
     }
 
+    #[inline]
     fn buffers(&self) -> u32 {
         self.next.len() as u32
     }
 
     /// Takes a free buffer for the owner, who then sees all that its last holders did.
+    #[inline]
     pub(crate) fn take(&self, taker: &mut Taker) -> Option<u32> {
         // Relaxed: a stack that is not seen yet is found at the next call.
         if taker.top == 0 && self.stack.load(Ordering::Relaxed) as u32 != 0 {
@@ -90,11 +92,13 @@ impl FreeList {
         Some(index)
     }
 
+    #[inline]
     fn held(&self, taker: &Taker) -> u32 {
         taker.len + self.buffers() - taker.fresh
     }
 
     /// What is needed to give a buffer back.
+    #[inline]
     pub(crate) fn door(&self) -> Door<'_> {
         Door { stack: &self.stack, next: &self.next }
     }
@@ -111,6 +115,7 @@ impl FreeList {
 
     /// Free buffers. Exact for the owner, but for what others give back meanwhile; for everybody once the list is at
     /// rest.
+    #[inline]
     pub(crate) fn free(&self) -> u32 {
         let held = self.gauges.held.load(Ordering::Relaxed);
         // Acquire: who sees a buffer as free sees it let go.
@@ -133,6 +138,7 @@ pub(crate) struct Door<'a> {
 impl Door<'_> {
     /// Gives a buffer back. True for the last one of a list whose owner is gone: nobody else comes here any more.
     #[must_use = "the last one has to clean up"]
+    #[inline]
     pub(crate) fn give(self, index: u32) -> bool {
         let buffers = self.next.len() as u32;
         // Relaxed: only its value counts; the exchange below orders.

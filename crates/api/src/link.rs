@@ -37,19 +37,18 @@ pub struct LinkStats {
     pub policy: Overflow,
     producer: CachePadded<ProducerSide>,
     consumer: CachePadded<ConsumerSide>,
+    ends: CachePadded<Ends>,
 }
 
-/// Written by the producer, but for `closed`.
+/// Written by the producer.
 #[derive(Debug, Default)]
 struct ProducerSide {
     offered: Tally,
     dropped: Tally,
     high_water: Count,
-    /// What is queued is all there will be: the producer is gone, or it is stuck and the pipeline ends without it.
-    closed: AtomicBool,
 }
 
-/// Written by the consumer, but for `one_left`.
+/// Written by the consumer.
 #[derive(Debug)]
 struct ConsumerSide {
     consumed_samples: Count,
@@ -57,6 +56,13 @@ struct ConsumerSide {
     consumed_packets: AtomicU64,
     /// Queued when the consumer left.
     left: Tally,
+}
+
+/// Read for every packet and written once: apart from the counters, which change the cache line they are in.
+#[derive(Debug)]
+struct Ends {
+    /// What is queued is all there will be: the producer is gone.
+    closed: AtomicBool,
     /// The consumer is gone: nothing will be taken any more.
     abandoned: AtomicBool,
     /// One of the ends is gone; the other accounts for what is still queued when it goes.
@@ -70,6 +76,7 @@ struct Tally {
 }
 
 impl Tally {
+    #[inline]
     fn add(&self, packets: u64, samples: u64) {
         // Samples first: who sees the packet sees its samples counted.
         self.samples.add(samples);
@@ -107,6 +114,9 @@ impl LinkStats {
             consumed_samples: Count::default(),
             consumed_packets: AtomicU64::new(0),
             left: Tally::default(),
+        };
+        let ends = Ends {
+            closed: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             one_left: AtomicBool::new(false),
         };
@@ -116,6 +126,7 @@ impl LinkStats {
             policy,
             producer: CachePadded::new(ProducerSide::default()),
             consumer: CachePadded::new(consumer),
+            ends: CachePadded::new(ends),
         }
     }
 
@@ -141,25 +152,21 @@ impl LinkStats {
         }
     }
 
-    /// Packets queued, as the producer sees it when the consumer has taken so many.
-    fn depth(&self, taken: u64) -> u32 {
-        let producer = &self.producer;
-        let queued = producer.offered.packets.get().saturating_sub(taken + producer.dropped.packets.get());
-        u32::try_from(queued).unwrap_or(u32::MAX)
-    }
-
     /// Packets the consumer has taken, in this way or that.
+    #[inline]
     fn taken(&self) -> u64 {
         // Acquire, pairs with the Release in `receive` after its pop: a slot counted as free is free in the ring too.
         self.consumer.consumed_packets.load(Ordering::Acquire) + self.consumer.left.packets.get()
     }
 
     /// Packets that will not be refused. For the producer there is at least as much room until it sends.
+    #[inline]
     pub fn room(&self) -> u32 {
-        if self.policy != Overflow::Block || self.consumer.abandoned.load(Ordering::Relaxed) {
+        if self.policy != Overflow::Block || self.ends.abandoned.load(Ordering::Relaxed) {
             return u32::MAX;
         }
-        self.capacity.saturating_sub(self.depth(self.taken()))
+        let queued = self.producer.offered.packets.get() - self.producer.dropped.packets.get() - self.taken();
+        self.capacity.saturating_sub(u32::try_from(queued).unwrap_or(u32::MAX))
     }
 }
 
@@ -177,8 +184,11 @@ enum ReceiveQueue<S: Signal> {
 pub struct LinkSender<S: Signal> {
     queue: SendQueue<S>,
     stats: Arc<LinkStats>,
-    /// Packets that the consumer had taken when we last looked: its counter is in the cache of another processor.
-    taken: u64,
+    /// Packets that went into the queue and were not dropped from it since.
+    queued: u64,
+    /// `queued` at which the queue may be fuller than it ever was: with `high_water` packets that the consumer had not
+    /// taken when we last looked. Its counter is in the cache of another processor.
+    look_at: u64,
     high_water: u32,
 }
 
@@ -203,7 +213,7 @@ pub fn link<S: Signal>(stats: Arc<LinkStats>) -> (LinkSender<S>, LinkReceiver<S>
         }
     };
     let receiver = LinkReceiver { queue: receive, stats: stats.clone() };
-    (LinkSender { queue: send, stats, taken: 0, high_water: 0 }, receiver)
+    (LinkSender { queue: send, stats, queued: 0, look_at: 0, high_water: 0 }, receiver)
 }
 
 impl<S: Signal> LinkSender<S> {
@@ -213,7 +223,7 @@ impl<S: Signal> LinkSender<S> {
         let samples = u64::from(packet.header().batch_size);
         producer.offered.add(1, samples);
         // Relaxed: what slips in before it is seen is accounted for by the end that leaves last.
-        if self.stats.consumer.abandoned.load(Ordering::Relaxed) {
+        if self.stats.ends.abandoned.load(Ordering::Relaxed) {
             producer.dropped.add(1, samples);
             return;
         }
@@ -223,28 +233,29 @@ impl<S: Signal> LinkSender<S> {
                     producer.dropped.add(1, samples);
                     return;
                 }
+                self.queued += 1;
             }
-            SendQueue::Evicting(queue) => {
-                if let Some(oldest) = queue.force_push(packet) {
-                    producer.dropped.add(1, u64::from(oldest.header().batch_size));
-                }
-            }
+            SendQueue::Evicting(queue) => match queue.force_push(packet) {
+                Some(oldest) => producer.dropped.add(1, u64::from(oldest.header().batch_size)),
+                None => self.queued += 1,
+            },
         }
-        self.note_depth();
+        if self.queued > self.look_at {
+            self.note_depth();
+        }
     }
 
-    /// Keeps the high-water mark; looks at the consumer's counter only when that could raise it.
+    /// Keeps the high-water mark.
+    #[cold]
     fn note_depth(&mut self) {
         let stats = &*self.stats;
-        if stats.depth(self.taken) <= self.high_water {
-            return;
-        }
-        self.taken = stats.taken();
-        let depth = stats.depth(self.taken).min(stats.capacity);
+        let taken = stats.taken();
+        let depth = self.queued.saturating_sub(taken).min(u64::from(stats.capacity)) as u32;
         if depth > self.high_water {
             self.high_water = depth;
             stats.producer.high_water.set(u64::from(depth));
         }
+        self.look_at = taken + u64::from(self.high_water);
     }
 
     /// The link's counters.
@@ -257,9 +268,9 @@ impl<S: Signal> Drop for LinkSender<S> {
     fn drop(&mut self) {
         let stats = &*self.stats;
         // Release, pairs with `receive`: every push comes before the close.
-        stats.producer.closed.store(true, Ordering::Release);
+        stats.ends.closed.store(true, Ordering::Release);
         // Both: of two ends that leave at once the second sees all that the first did.
-        if stats.consumer.one_left.swap(true, Ordering::AcqRel) {
+        if stats.ends.one_left.swap(true, Ordering::AcqRel) {
             // What was pushed while the consumer left is in the ring, and nobody will take it.
             let rest = stats.counts();
             stats.producer.dropped.add(rest.in_flight_packets, rest.in_flight_samples);
@@ -282,7 +293,7 @@ impl<S: Signal> LinkReceiver<S> {
     pub fn receive(&mut self) -> Recv<Shared<S>> {
         // *Closed* is read before the pop. Acquire, pairs with the Release of the close: a close seen here means that
         // every push is visible to the pop.
-        let closed = self.stats.producer.closed.load(Ordering::Acquire);
+        let closed = self.stats.ends.closed.load(Ordering::Acquire);
         match self.pop() {
             Some(packet) => {
                 let consumer = &*self.stats.consumer;
@@ -319,10 +330,10 @@ impl<S: Signal> LinkReceiver<S> {
 impl<S: Signal> Drop for LinkReceiver<S> {
     fn drop(&mut self) {
         // Relaxed: a hint that saves the producer pushes; `one_left` is what counts.
-        self.stats.consumer.abandoned.store(true, Ordering::Relaxed);
+        self.stats.ends.abandoned.store(true, Ordering::Relaxed);
         self.let_go();
         // Both: of two ends that leave at once the second sees all that the first did.
-        if self.stats.consumer.one_left.swap(true, Ordering::AcqRel) {
+        if self.stats.ends.one_left.swap(true, Ordering::AcqRel) {
             self.let_go();
         }
     }

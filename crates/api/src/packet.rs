@@ -21,6 +21,7 @@ pub struct PacketHeader {
 
 impl PacketHeader {
     /// Index of the sample after the last of this packet.
+    #[inline]
     pub fn end_sample(&self) -> u64 {
         self.first_sample + u64::from(self.batch_size)
     }
@@ -45,11 +46,13 @@ impl Flags {
     pub const SEEKED: Self = Self(1 << 4);
 
     /// These marks and `other`'s.
+    #[inline]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// True if every mark of `other` is set.
+    #[inline]
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }

@@ -7,10 +7,11 @@
 
 use std::{
     ptr::NonNull,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicPtr, Ordering::Relaxed},
 };
 
 use crate::{
+    count::Count,
     free_list::{FreeList, Taker},
     packet::PacketHeader,
     signal::{Signal, StreamSpec},
@@ -20,27 +21,36 @@ use crate::{
 /// Buffers of one shape, allocated once. Only its holder takes buffers; they come back from any thread.
 pub struct MemoryPool<S: Signal> {
     inner: Arc<Inner<S>>,
-    /// The count of `inner` that all handles share, as it was taken from the `Arc`.
-    outside: NonNull<Inner<S>>,
     taker: Taker,
 }
 
 struct Inner<S: Signal> {
     slots: Box<[Slot<S>]>,
     free: FreeList,
-    channels: u16,
-    /// Values per frame.
-    frame_len: usize,
-    /// Frames per buffer.
-    max_batch: u32,
+    shape: Shape,
     /// Only the pool's holder writes it.
-    misses: AtomicU64,
+    misses: Count,
 }
 
-/// Of a size and place of its own in the cache: neighbours are in the hands of other threads.
+#[derive(Clone, Copy)]
+struct Shape {
+    /// Frames per buffer.
+    max_batch: u32,
+    /// Values per frame.
+    frame_len: u32,
+    channels: u16,
+}
+
+/// Of a size and place of its own in the cache: neighbours are in the hands of other threads. Has what its handles need
+/// at hand, so that they do not look for it in the pool.
 #[repr(align(64))]
 struct Slot<S: Signal> {
     refs: AtomicU32,
+    /// Its place in `Inner::slots`.
+    index: u32,
+    shape: Shape,
+    /// The count of the pool that all handles share, as it was taken from the `Arc`.
+    outside: AtomicPtr<Inner<S>>,
     body: UnsafeCell<Body<S>>,
 }
 
@@ -54,8 +64,6 @@ struct Body<S: Signal> {
 unsafe impl<S: Signal> Sync for Inner<S> {}
 // SAFETY: as above; the bodies are plain data with no tie to a thread.
 unsafe impl<S: Signal> Send for Inner<S> {}
-// SAFETY: `outside` points to an `Inner`, which is `Send + Sync`; the rest is plain data.
-unsafe impl<S: Signal> Send for MemoryPool<S> {}
 
 impl<S: Signal> MemoryPool<S> {
     /// Allocates `packets` buffers shaped for `spec`. The only allocation a pool ever makes.
@@ -63,45 +71,53 @@ impl<S: Signal> MemoryPool<S> {
     /// # Panics
     /// If `packets` is above 2 147 483 647.
     pub fn new(spec: &StreamSpec, packets: u32) -> Self {
-        let frame_len = spec.frame_len();
-        let values = frame_len * spec.max_batch as usize;
-        let slot = || Slot {
+        let shape = Shape {
+            max_batch: spec.max_batch,
+            frame_len: u32::try_from(spec.frame_len()).expect("a frame is far smaller"),
+            channels: u16::try_from(spec.channels.len()).unwrap_or(u16::MAX),
+        };
+        let values = shape.max_batch as usize * shape.frame_len as usize;
+        let slot = |index| Slot {
             refs: AtomicU32::new(0),
+            index,
+            shape,
+            outside: AtomicPtr::new(std::ptr::null_mut()),
             body: UnsafeCell::new(Body {
                 header: PacketHeader::default(),
                 data: vec![S::Elem::default(); values].into(),
             }),
         };
         let (free, taker) = FreeList::full(packets);
-        let inner = Arc::new(Inner {
-            slots: (0..packets).map(|_| slot()).collect(),
-            free,
-            channels: u16::try_from(spec.channels.len()).unwrap_or(u16::MAX),
-            frame_len,
-            max_batch: spec.max_batch,
-            misses: AtomicU64::new(0),
-        });
-        let outside = NonNull::new(Arc::into_raw(inner.clone()).cast_mut()).expect("an `Arc` is not null");
-        Self { inner, outside, taker }
+        let inner = Arc::new(Inner { slots: (0..packets).map(slot).collect(), free, shape, misses: Count::default() });
+        let outside = Arc::into_raw(inner.clone()).cast_mut();
+        for slot in &inner.slots {
+            slot.outside.store(outside, Relaxed);
+        }
+        if packets == 0 {
+            // SAFETY: the count was taken out above, and there are no handles to share it.
+            drop(unsafe { Arc::from_raw(outside) });
+        }
+        Self { inner, taker }
     }
 
     /// Takes a free buffer, or `None` at once when all are in flight. Never allocates, never waits.
     pub fn try_acquire(&mut self) -> Option<Packet<S>> {
-        let inner = &self.inner;
+        let inner = &*self.inner;
         let Some(index) = inner.free.take(&mut self.taker) else {
-            inner.misses.store(inner.misses.load(Relaxed) + 1, Relaxed);
+            inner.misses.add(1);
             return None;
         };
+        let slot = &inner.slots[index as usize];
         // Relaxed: taking ordered us after the last owner, and nobody else holds this index.
-        inner.slots[index as usize].refs.store(1, Ordering::Relaxed);
-        let mut packet = Packet { handle: Handle { inner: self.outside, index } };
-        *packet.header_mut() = PacketHeader { channels: inner.channels, ..PacketHeader::default() };
+        slot.refs.store(1, Ordering::Relaxed);
+        let mut packet = Packet { handle: Handle { slot: NonNull::from(slot) } };
+        *packet.header_mut() = PacketHeader { channels: inner.shape.channels, ..PacketHeader::default() };
         Some(packet)
     }
 
     /// Frames that fit into one buffer.
     pub fn max_batch(&self) -> u32 {
-        self.inner.max_batch
+        self.inner.shape.max_batch
     }
 
     /// Free buffers; for the holder of the pool there are at least as many until it takes one.
@@ -117,9 +133,11 @@ impl<S: Signal> MemoryPool<S> {
 
 impl<S: Signal> Drop for MemoryPool<S> {
     fn drop(&mut self) {
-        if self.inner.free.close(&self.taker) {
+        if self.inner.free.close(&self.taker)
+            && let Some(slot) = self.inner.slots.first()
+        {
             // SAFETY: the count was taken out in `new`, and `close` says once that no handle is left to use it.
-            drop(unsafe { Arc::from_raw(self.outside.as_ptr()) });
+            drop(unsafe { Arc::from_raw(slot.outside.load(Relaxed)) });
         }
     }
 }
@@ -156,34 +174,30 @@ impl<S: Signal> PoolView for View<S> {
     }
 
     fn misses(&self) -> u64 {
-        self.inner.misses.load(Relaxed)
+        self.inner.misses.get()
     }
 
     fn bytes(&self) -> u64 {
-        let values = self.inner.frame_len as u64 * u64::from(self.inner.max_batch);
+        let shape = self.inner.shape;
+        let values = u64::from(shape.frame_len) * u64::from(shape.max_batch);
         values * size_of::<S::Elem>() as u64 * self.inner.slots.len() as u64
     }
 }
 
 /// One count in `Slot::refs`; returns the slot to its pool when it is the last.
 struct Handle<S: Signal> {
-    inner: NonNull<Inner<S>>,
-    index: u32,
+    slot: NonNull<Slot<S>>,
 }
 
-// SAFETY: a handle gives `&Inner`, which is `Sync`, and keeps it alive as its protocol says.
+// SAFETY: a handle gives `&Slot` as `Inner`, which is `Sync`, does, and keeps it alive as its protocol says.
 unsafe impl<S: Signal> Send for Handle<S> {}
 // SAFETY: as above.
 unsafe impl<S: Signal> Sync for Handle<S> {}
 
 impl<S: Signal> Handle<S> {
-    fn inner(&self) -> &Inner<S> {
-        // SAFETY: `outside` is given up when every slot is in the free list; ours is not while we are here.
-        unsafe { self.inner.as_ref() }
-    }
-
     fn slot(&self) -> &Slot<S> {
-        &self.inner().slots[self.index as usize]
+        // SAFETY: the shared count is given up when every slot is in the free list; ours is not while we are here.
+        unsafe { self.slot.as_ref() }
     }
 
     fn body(&self) -> &Body<S> {
@@ -194,19 +208,19 @@ impl<S: Signal> Handle<S> {
 
     fn filled(&self) -> &[S::Elem] {
         let body = self.body();
-        &body.data[..body.header.batch_size as usize * self.inner().frame_len]
+        &body.data[..body.header.batch_size as usize * self.slot().shape.frame_len as usize]
     }
 
     fn channel(&self, channel: usize) -> impl Iterator<Item = S::Elem> + '_ {
-        let channels = usize::from(self.inner().channels);
-        debug_assert!(self.inner().frame_len == channels, "a spectrum has no channel of samples");
-        self.filled().iter().skip(channel).step_by(channels.max(1)).copied()
+        let Shape { channels, frame_len, .. } = self.slot().shape;
+        debug_assert!(frame_len == u32::from(channels), "a spectrum has no channel of samples");
+        self.filled().iter().skip(channel).step_by(usize::from(channels).max(1)).copied()
     }
 
     fn clone_count(&self) -> Self {
         // Relaxed: a new count is only ever made from a live one, which already orders us after the writer.
         self.slot().refs.fetch_add(1, Ordering::Relaxed);
-        Self { inner: self.inner, index: self.index }
+        Self { slot: self.slot }
     }
 }
 
@@ -217,10 +231,15 @@ impl<S: Signal> Drop for Handle<S> {
         // raise it; the exchange is then saved. Release of the `fetch_sub`: our reads of the body come before the
         // count goes down; Acquire: the last one comes after all others.
         let is_last = refs.load(Ordering::Acquire) == 1 || refs.fetch_sub(1, Ordering::AcqRel) == 1;
-        if is_last && self.inner().free.door().give(self.index) {
-            // SAFETY: the count was taken out in `MemoryPool::new`; the pool is gone and every slot is free, which `give`
-            // says once, so that no handle is left to use it.
-            drop(unsafe { Arc::from_raw(self.inner.as_ptr()) });
+        if is_last {
+            let (index, outside) = (self.slot().index, self.slot().outside.load(Relaxed));
+            // SAFETY: as in `slot`: ours is not in the free list yet.
+            let free = unsafe { &(*outside).free };
+            if free.door().give(index) {
+                // SAFETY: the count was taken out in `MemoryPool::new`; the pool is gone and every slot is free, which
+                // `give` says once, so that no handle is left to use it.
+                drop(unsafe { Arc::from_raw(outside) });
+            }
         }
     }
 }
@@ -248,7 +267,7 @@ impl<S: Signal> Packet<S> {
 
     /// Frames that fit.
     pub fn max_batch(&self) -> u32 {
-        self.handle.inner().max_batch
+        self.handle.slot().shape.max_batch
     }
 
     /// Sets the number of valid frames and gives room for them, to be overwritten.
@@ -256,7 +275,7 @@ impl<S: Signal> Packet<S> {
     /// # Panics
     /// If `frames` is above [`max_batch`](Self::max_batch).
     pub fn frames_mut(&mut self, frames: u32) -> &mut [S::Elem] {
-        let values = frames as usize * self.handle.inner().frame_len;
+        let values = frames as usize * self.handle.slot().shape.frame_len as usize;
         assert!(frames <= self.max_batch(), "{frames} frames do not fit into a packet of {}", self.max_batch());
         let body = self.body_mut();
         body.header.batch_size = frames;

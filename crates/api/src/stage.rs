@@ -147,11 +147,13 @@ impl StageContext {
     }
 
     /// Longest time that one call of `process` may wait.
+    #[inline]
     pub fn tick(&self) -> Duration {
         self.tick
     }
 
     /// True once the pipeline is being stopped: sources end now, the others when their inputs end.
+    #[inline]
     pub fn stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
@@ -164,6 +166,7 @@ impl StageContext {
     }
 
     /// For runtimes: what the stage said since the last look.
+    #[inline]
     pub fn take_notes(&mut self) -> std::vec::Drain<'_, Note> {
         self.notes.drain(..)
     }
