@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     count::Count,
     pool::Shared,
-    queue::{ArrayQueue, Consumer, Producer, ring},
+    queue::{ArrayQueue, Consumer, Producer, PushError, ring},
     signal::Signal,
     sync::{AtomicBool, AtomicU64, Ordering},
 };
@@ -218,30 +218,40 @@ pub fn link<S: Signal>(stats: Arc<LinkStats>) -> (LinkSender<S>, LinkReceiver<S>
 
 impl<S: Signal> LinkSender<S> {
     /// Passes a packet on. Never waits: what finds no room is dropped under the link's policy and counted.
+    #[inline]
     pub fn send(&mut self, packet: Shared<S>) {
-        let producer = &*self.stats.producer;
         let samples = u64::from(packet.header().batch_size);
-        producer.offered.add(1, samples);
+        self.stats.producer.offered.add(1, samples);
         // Relaxed: what slips in before it is seen is accounted for by the end that leaves last.
         if self.stats.ends.abandoned.load(Ordering::Relaxed) {
-            producer.dropped.add(1, samples);
-            return;
+            return self.refuse(packet);
         }
         match &mut self.queue {
             SendQueue::Ring(ring) => {
-                if ring.push(packet).is_err() {
-                    producer.dropped.add(1, samples);
-                    return;
+                if let Err(PushError::Full(packet)) = ring.push(packet) {
+                    return self.refuse(packet);
                 }
                 self.queued += 1;
             }
-            SendQueue::Evicting(queue) => match queue.force_push(packet) {
-                Some(oldest) => producer.dropped.add(1, u64::from(oldest.header().batch_size)),
-                None => self.queued += 1,
-            },
+            SendQueue::Evicting(_) => self.push_evicting(packet),
         }
         if self.queued > self.look_at {
             self.note_depth();
+        }
+    }
+
+    // Out of line, so that the way of nearly every packet stays short.
+    #[cold]
+    fn refuse(&mut self, packet: Shared<S>) {
+        self.stats.producer.dropped.add(1, u64::from(packet.header().batch_size));
+    }
+
+    #[inline(never)]
+    fn push_evicting(&mut self, packet: Shared<S>) {
+        let SendQueue::Evicting(queue) = &mut self.queue else { return };
+        match queue.force_push(packet) {
+            Some(oldest) => self.refuse(oldest),
+            None => self.queued += 1,
         }
     }
 
@@ -290,6 +300,7 @@ pub enum Recv<T> {
 
 impl<S: Signal> LinkReceiver<S> {
     /// Takes the next packet. Never waits.
+    #[inline]
     pub fn receive(&mut self) -> Recv<Shared<S>> {
         // *Closed* is read before the pop. Acquire, pairs with the Release of the close: a close seen here means that
         // every push is visible to the pop.
@@ -313,11 +324,17 @@ impl<S: Signal> LinkReceiver<S> {
         &self.stats
     }
 
+    #[inline]
     fn pop(&mut self) -> Option<Shared<S>> {
         match &mut self.queue {
             ReceiveQueue::Ring(ring) => ring.pop().ok(),
-            ReceiveQueue::Evicting(queue) => queue.pop(),
+            ReceiveQueue::Evicting(queue) => Self::pop_evicting(queue),
         }
+    }
+
+    #[inline(never)]
+    fn pop_evicting(queue: &ArrayQueue<Shared<S>>) -> Option<Shared<S>> {
+        queue.pop()
     }
 
     fn let_go(&mut self) {

@@ -157,10 +157,7 @@ impl<S: Signal> Output<S> {
         let samples = u64::from(packet.header().batch_size);
         // Acquire, pairs with `set_paused`.
         if stats.paused.load(Ordering::Acquire) {
-            stats.written.discarded.add(samples);
-            stats.written.next_sample.set(packet.header().end_sample());
-            self.pending = self.pending.with(Flags::RESUMED);
-            return;
+            return self.discard(packet);
         }
         let header = packet.header_mut();
         header.seq = self.seq;
@@ -181,6 +178,14 @@ impl<S: Signal> Output<S> {
             }
             last.send(shared);
         }
+    }
+
+    #[cold]
+    fn discard(&mut self, packet: Packet<S>) {
+        let (written, header) = (&*self.stats.written, packet.header());
+        written.discarded.add(u64::from(header.batch_size));
+        written.next_sample.set(header.end_sample());
+        self.pending = self.pending.with(Flags::RESUMED);
     }
 
     /// The header of a packet made from another one: sample index, time, epoch and marks are kept.

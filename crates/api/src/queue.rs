@@ -2,7 +2,7 @@
 #[cfg(not(wavedeck_loom))]
 mod real {
     pub(crate) use crossbeam::queue::ArrayQueue;
-    pub(crate) use rtrb::{Consumer, Producer};
+    pub(crate) use rtrb::{Consumer, Producer, PushError};
 
     /// A ring for one producer and one consumer.
     pub(crate) fn ring<T>(capacity: usize) -> (Producer<T>, Consumer<T>) {
@@ -10,13 +10,19 @@ mod real {
     }
 }
 #[cfg(not(wavedeck_loom))]
-pub(crate) use real::{ArrayQueue, Consumer, Producer, ring};
+pub(crate) use real::{ArrayQueue, Consumer, Producer, PushError, ring};
 
 /// Stand-ins that promise what the real ones document and no more: a pop that gives an element happens after its push,
 /// a push that finds room happens after the pop that made it, and a pop that gives nothing may have missed a push.
 #[cfg(wavedeck_loom)]
 mod stand_in {
     use crate::sync::{Arc, AtomicU32, Mutex, Ordering};
+
+    /// The value comes back.
+    pub(crate) enum PushError<T> {
+        /// There is no room.
+        Full(T),
+    }
 
     /// The producer's end of a ring.
     pub(crate) struct Producer<T>(Arc<Ring<T>>);
@@ -42,11 +48,11 @@ mod stand_in {
     }
 
     impl<T> Producer<T> {
-        pub(crate) fn push(&mut self, value: T) -> Result<(), T> {
+        pub(crate) fn push(&mut self, value: T) -> Result<(), PushError<T>> {
             let ring = &*self.0;
             let pushed = ring.pushed.load(Ordering::Relaxed);
             if (pushed - ring.popped.load(Ordering::Acquire)) as usize == ring.slots.len() {
-                return Err(value);
+                return Err(PushError::Full(value));
             }
             *ring.slot(pushed).lock().expect("no panic") = Some(value);
             ring.pushed.store(pushed + 1, Ordering::Release);
@@ -109,4 +115,4 @@ mod stand_in {
     }
 }
 #[cfg(wavedeck_loom)]
-pub(crate) use stand_in::{ArrayQueue, Consumer, Producer, ring};
+pub(crate) use stand_in::{ArrayQueue, Consumer, Producer, PushError, ring};

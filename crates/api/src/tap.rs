@@ -52,10 +52,15 @@ pub(crate) fn tap(spec: &StreamSpec) -> (TapSender, TapSocket) {
 
 impl TapSender {
     /// Copies a packet for whoever looks; one relaxed load when nobody does.
+    #[inline]
     pub(crate) fn offer<S: Signal>(&mut self, packet: &Packet<S>) {
-        if !self.shared.on.load(Ordering::Relaxed) {
-            return;
+        if self.shared.on.load(Ordering::Relaxed) {
+            self.copy(packet);
         }
+    }
+
+    #[cold]
+    fn copy<S: Signal>(&mut self, packet: &Packet<S>) {
         let header = *packet.header();
         let Some(mut copy) = self.pool.try_acquire() else {
             self.shared.missed.fetch_add(u64::from(header.batch_size), Ordering::Relaxed);
