@@ -165,8 +165,19 @@ impl LinkStats {
         if self.policy != Overflow::Block || self.ends.abandoned.load(Ordering::Relaxed) {
             return u32::MAX;
         }
-        let queued = self.producer.offered.packets.get() - self.producer.dropped.packets.get() - self.taken();
-        self.capacity.saturating_sub(u32::try_from(queued).unwrap_or(u32::MAX))
+        self.capacity.saturating_sub(self.depth())
+    }
+
+    /// True if at most half of the room is taken. For the consumer it stays true only until the producer sends.
+    pub fn is_half_empty(&self) -> bool {
+        self.depth() <= self.capacity / 2
+    }
+
+    /// Packets queued now.
+    fn depth(&self) -> u32 {
+        // Downstream first: what was taken has been offered by the time that is read.
+        let taken = self.taken() + self.producer.dropped.packets.get();
+        u32::try_from(self.producer.offered.packets.get().saturating_sub(taken)).unwrap_or(u32::MAX)
     }
 }
 

@@ -10,6 +10,8 @@ mod event;
 mod fixtures;
 mod gate;
 mod graph;
+mod neighbours;
+mod patience;
 mod plan;
 mod problem;
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! A running pipeline: its threads, the one gate for every change, and its end.
 use std::{
-    collections::BTreeSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -27,6 +26,8 @@ use crate::{
     event::Event,
     gate::{Gate, GateError, RecordingLock},
     graph::{Graph, NodeView},
+    neighbours::Neighbours,
+    patience::Patience,
     plan::{Plan, RECORDER},
     telemetry::{EdgeTelemetry, PoolTelemetry, StageState, StageTelemetry, Telemetry},
     worker::{Mailbox, Seat, Worker, burst_of},
@@ -91,16 +92,6 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Bells of the other workers that wait for what a stage does: those it sends to, and those that wait for room to send
-/// to it. A source in real time waits for nobody.
-fn neighbours(plan: &Plan, nodes: &[NodeView], bells: &[Bell], stage: usize) -> Vec<Bell> {
-    let readers = plan.edges.iter().filter(|edge| edge.from.0 == stage).map(|edge| edge.to.0);
-    let writers = plan.edges.iter().filter(|edge| edge.to.0 == stage).map(|edge| edge.from.0);
-    let workers = readers.chain(writers.filter(|writer| !nodes[*writer].realtime)).map(|other| plan.worker_of(other));
-    let others: BTreeSet<usize> = workers.filter(|worker| *worker != plan.worker_of(stage)).collect();
-    others.into_iter().map(|worker| bells[worker].clone()).collect()
-}
-
 /// Most packets that a stage handles in a row, by the largest it reads or writes.
 fn burst(plan: &Plan, nodes: &[NodeView], stage: usize) -> u32 {
     let edges = plan.edges.iter().filter(|edge| edge.to.0 == stage || edge.from.0 == stage);
@@ -135,7 +126,7 @@ impl Runtime {
                 on_fault: plan.stages[index].on_fault,
                 is_source: plan.is_source(index),
                 is_started: false,
-                neighbours: neighbours(&plan, &views, &bells, index),
+                neighbours: Neighbours::of(index, &plan, &views, &links, &bells),
                 burst: burst(&plan, &views, index),
                 is_quick: true,
             }));
@@ -162,6 +153,7 @@ impl Runtime {
                 seats: planned.stages.iter().map(|stage| seats[*stage].take()).collect(),
                 control: runtime.control.clone(),
                 current: current.clone(),
+                patience: Patience::new(runtime.plan.workers.len()),
             };
             let flag = ended.clone();
             let spawned = thread::Builder::new().name(planned.name.to_string()).spawn(move || {

@@ -20,7 +20,10 @@ use wavedeck_api::{
     stage::{Flow, Stage, StageContext, StageError},
 };
 
-use crate::{config::OnFault, control::Control, event::Event, graph::NodeView, telemetry::StageState};
+use crate::{
+    config::OnFault, control::Control, event::Event, graph::NodeView, neighbours::Neighbours, patience::Patience,
+    telemetry::StageState,
+};
 
 /// Most packets of one burst.
 const MAX_BURST: u32 = 32;
@@ -59,8 +62,7 @@ pub(crate) struct Seat {
     pub(crate) on_fault: OnFault,
     pub(crate) is_source: bool,
     pub(crate) is_started: bool,
-    /// Workers at the far ends of this stage's links, to be woken when it has worked.
-    pub(crate) neighbours: Vec<Bell>,
+    pub(crate) neighbours: Neighbours,
     /// Most packets in a row.
     pub(crate) burst: u32,
     /// The last packets were quick.
@@ -80,6 +82,7 @@ pub(crate) struct Worker {
     pub(crate) control: Arc<Control>,
     /// Seat that is being called, for naming a stage that is stuck.
     pub(crate) current: Arc<AtomicUsize>,
+    pub(crate) patience: Patience,
 }
 
 /// Outcome of one turn of a seat.
@@ -103,7 +106,7 @@ impl Worker {
                 match seat.turn(&self.control, &mut now) {
                     Turn::Worked => {
                         has_worked = true;
-                        seat.wake_neighbours();
+                        seat.neighbours.wake();
                     }
                     Turn::Idle => {}
                     Turn::Until(moment) => deadline = Some(deadline.map_or(moment, |other| other.min(moment))),
@@ -113,7 +116,9 @@ impl Worker {
                     }
                 }
             }
-            sleeper.after_look(has_worked, deadline);
+            if !self.patience.is_worth_a_look(has_worked) {
+                sleeper.after_look(has_worked, deadline);
+            }
         }
     }
 
@@ -218,12 +223,6 @@ impl Seat {
         self.view.stats.worked(calls, took, if self.is_quick { mean } else { took });
     }
 
-    fn wake_neighbours(&self) {
-        for bell in &self.neighbours {
-            bell.ring();
-        }
-    }
-
     fn read_mail(&mut self, control: &Control) {
         // Acquire, pairs with the Release of the post: mail posted before the flag is in the queue.
         self.mail_flag.swap(false, Ordering::Acquire);
@@ -311,9 +310,7 @@ fn drop_seat(seat: &mut Option<Seat>) {
     let Some(mut seat) = seat.take() else { return };
     let neighbours = std::mem::take(&mut seat.neighbours);
     let _ = catch_unwind(AssertUnwindSafe(|| drop(seat)));
-    for bell in &neighbours {
-        bell.ring();
-    }
+    neighbours.wake_all();
 }
 
 /// Calls into a stage; a panic becomes an error.
