@@ -26,43 +26,52 @@ pub struct MemoryPool<S: Signal> {
 
 struct Inner<S: Signal> {
     slots: Box<[Slot<S>]>,
+    /// The buffers of all slots, one after the other; a `Box` in all but name, since slots write into it.
+    data: NonNull<[S::Elem]>,
     free: FreeList,
-    shape: Shape,
+    /// Frames per buffer.
+    max_batch: u32,
+    /// Values per frame.
+    frame_len: usize,
+    channels: u16,
     /// Only the pool's holder writes it.
     misses: Count,
 }
 
-#[derive(Clone, Copy)]
-struct Shape {
-    /// Frames per buffer.
-    max_batch: u32,
-    /// Values per frame.
-    frame_len: u32,
-    channels: u16,
-}
-
-/// Of a size and place of its own in the cache: neighbours are in the hands of other threads. Has what its handles need
-/// at hand, so that they do not look for it in the pool.
+/// One cache line: handing a packet to another processor moves this and the samples that are looked at.
 #[repr(align(64))]
 struct Slot<S: Signal> {
     refs: AtomicU32,
     /// Its place in `Inner::slots`.
     index: u32,
-    shape: Shape,
     /// The count of the pool that all handles share, as it was taken from the `Arc`.
-    outside: AtomicPtr<Inner<S>>,
+    inner: AtomicPtr<Inner<S>>,
     body: UnsafeCell<Body<S>>,
 }
 
 struct Body<S: Signal> {
     header: PacketHeader,
-    data: Box<[S::Elem]>,
+    /// The first of this slot's `max_batch * frame_len` values in `Inner::data`.
+    data: NonNull<S::Elem>,
+}
+
+#[cfg(not(wavedeck_loom))]
+const _: () = assert!(size_of::<Slot<crate::signal::Physical>>() == 64, "a slot is one cache line");
+
+/// Buffers do not share a cache line with more than one neighbour: so many values are a line.
+const LINE: usize = 16;
+
+impl<S: Signal> Drop for Inner<S> {
+    fn drop(&mut self) {
+        // SAFETY: it was a `Box`, and with us goes the last who could reach it.
+        drop(unsafe { Box::from_raw(self.data.as_ptr()) });
+    }
 }
 
 // SAFETY: a body is reached through `Packet` (exclusive) or `Shared` (read-only); `Slot::refs` and the free list
 // order every hand-over, so no two threads race on a body. `S::Elem` is `Send + Sync`.
 unsafe impl<S: Signal> Sync for Inner<S> {}
-// SAFETY: as above; the bodies are plain data with no tie to a thread.
+// SAFETY: as above; bodies and data are plain numbers with no tie to a thread.
 unsafe impl<S: Signal> Send for Inner<S> {}
 
 impl<S: Signal> MemoryPool<S> {
@@ -71,27 +80,33 @@ impl<S: Signal> MemoryPool<S> {
     /// # Panics
     /// If `packets` is above 2 147 483 647.
     pub fn new(spec: &StreamSpec, packets: u32) -> Self {
-        let shape = Shape {
-            max_batch: spec.max_batch,
-            frame_len: u32::try_from(spec.frame_len()).expect("a frame is far smaller"),
-            channels: u16::try_from(spec.channels.len()).unwrap_or(u16::MAX),
-        };
-        let values = shape.max_batch as usize * shape.frame_len as usize;
-        let slot = |index| Slot {
+        let frame_len = spec.frame_len();
+        let stride = (frame_len * spec.max_batch as usize).next_multiple_of(LINE);
+        let data = vec![S::Elem::default(); stride * packets as usize].into_boxed_slice();
+        let data = NonNull::new(Box::into_raw(data)).expect("a `Box` is not null");
+        let slot = |index: u32| Slot {
             refs: AtomicU32::new(0),
             index,
-            shape,
-            outside: AtomicPtr::new(std::ptr::null_mut()),
+            inner: AtomicPtr::new(std::ptr::null_mut()),
             body: UnsafeCell::new(Body {
                 header: PacketHeader::default(),
-                data: vec![S::Elem::default(); values].into(),
+                // SAFETY: `data` has `stride` values for each index below `packets`.
+                data: unsafe { data.cast::<S::Elem>().add(index as usize * stride) },
             }),
         };
         let (free, taker) = FreeList::full(packets);
-        let inner = Arc::new(Inner { slots: (0..packets).map(slot).collect(), free, shape, misses: Count::default() });
+        let inner = Arc::new(Inner {
+            slots: (0..packets).map(slot).collect(),
+            data,
+            free,
+            max_batch: spec.max_batch,
+            frame_len,
+            channels: u16::try_from(spec.channels.len()).unwrap_or(u16::MAX),
+            misses: Count::default(),
+        });
         let outside = Arc::into_raw(inner.clone()).cast_mut();
         for slot in &inner.slots {
-            slot.outside.store(outside, Relaxed);
+            slot.inner.store(outside, Relaxed);
         }
         if packets == 0 {
             // SAFETY: the count was taken out above, and there are no handles to share it.
@@ -111,13 +126,13 @@ impl<S: Signal> MemoryPool<S> {
         // Relaxed: taking ordered us after the last owner, and nobody else holds this index.
         slot.refs.store(1, Ordering::Relaxed);
         let mut packet = Packet { handle: Handle { slot: NonNull::from(slot) } };
-        *packet.header_mut() = PacketHeader { channels: inner.shape.channels, ..PacketHeader::default() };
+        *packet.header_mut() = PacketHeader { channels: inner.channels, ..PacketHeader::default() };
         Some(packet)
     }
 
     /// Frames that fit into one buffer.
     pub fn max_batch(&self) -> u32 {
-        self.inner.shape.max_batch
+        self.inner.max_batch
     }
 
     /// Free buffers; for the holder of the pool there are at least as many until it takes one.
@@ -137,7 +152,7 @@ impl<S: Signal> Drop for MemoryPool<S> {
             && let Some(slot) = self.inner.slots.first()
         {
             // SAFETY: the count was taken out in `new`, and `close` says once that no handle is left to use it.
-            drop(unsafe { Arc::from_raw(slot.outside.load(Relaxed)) });
+            drop(unsafe { Arc::from_raw(slot.inner.load(Relaxed)) });
         }
     }
 }
@@ -178,9 +193,7 @@ impl<S: Signal> PoolView for View<S> {
     }
 
     fn bytes(&self) -> u64 {
-        let shape = self.inner.shape;
-        let values = u64::from(shape.frame_len) * u64::from(shape.max_batch);
-        values * size_of::<S::Elem>() as u64 * self.inner.slots.len() as u64
+        self.inner.data.len() as u64 * size_of::<S::Elem>() as u64
     }
 }
 
@@ -206,15 +219,23 @@ impl<S: Signal> Handle<S> {
         self.slot().body.with(|body| unsafe { &*body })
     }
 
+    fn inner(&self) -> &Inner<S> {
+        // SAFETY: as in `slot`.
+        unsafe { &*self.slot().inner.load(Relaxed) }
+    }
+
     fn filled(&self) -> &[S::Elem] {
-        let body = self.body();
-        &body.data[..body.header.batch_size as usize * self.slot().shape.frame_len as usize]
+        let (body, inner) = (self.body(), self.inner());
+        // A header can be written with any size.
+        let frames = body.header.batch_size.min(inner.max_batch) as usize;
+        // SAFETY: the slot has `max_batch * frame_len` values, which nobody writes while we hold a count, as for `body`.
+        unsafe { std::slice::from_raw_parts(body.data.as_ptr(), frames * inner.frame_len) }
     }
 
     fn channel(&self, channel: usize) -> impl Iterator<Item = S::Elem> + '_ {
-        let Shape { channels, frame_len, .. } = self.slot().shape;
-        debug_assert!(frame_len == u32::from(channels), "a spectrum has no channel of samples");
-        self.filled().iter().skip(channel).step_by(usize::from(channels).max(1)).copied()
+        let channels = usize::from(self.inner().channels);
+        debug_assert!(self.inner().frame_len == channels, "a spectrum has no channel of samples");
+        self.filled().iter().skip(channel).step_by(channels.max(1)).copied()
     }
 
     fn clone_count(&self) -> Self {
@@ -232,10 +253,8 @@ impl<S: Signal> Drop for Handle<S> {
         // count goes down; Acquire: the last one comes after all others.
         let is_last = refs.load(Ordering::Acquire) == 1 || refs.fetch_sub(1, Ordering::AcqRel) == 1;
         if is_last {
-            let (index, outside) = (self.slot().index, self.slot().outside.load(Relaxed));
-            // SAFETY: as in `slot`: ours is not in the free list yet.
-            let free = unsafe { &(*outside).free };
-            if free.door().give(index) {
+            let (index, outside) = (self.slot().index, self.slot().inner.load(Relaxed));
+            if self.inner().free.door().give(index) {
                 // SAFETY: the count was taken out in `MemoryPool::new`; the pool is gone and every slot is free, which
                 // `give` says once, so that no handle is left to use it.
                 drop(unsafe { Arc::from_raw(outside) });
@@ -267,7 +286,7 @@ impl<S: Signal> Packet<S> {
 
     /// Frames that fit.
     pub fn max_batch(&self) -> u32 {
-        self.handle.slot().shape.max_batch
+        self.handle.inner().max_batch
     }
 
     /// Sets the number of valid frames and gives room for them, to be overwritten.
@@ -275,11 +294,12 @@ impl<S: Signal> Packet<S> {
     /// # Panics
     /// If `frames` is above [`max_batch`](Self::max_batch).
     pub fn frames_mut(&mut self, frames: u32) -> &mut [S::Elem] {
-        let values = frames as usize * self.handle.slot().shape.frame_len as usize;
+        let values = frames as usize * self.handle.inner().frame_len;
         assert!(frames <= self.max_batch(), "{frames} frames do not fit into a packet of {}", self.max_batch());
         let body = self.body_mut();
         body.header.batch_size = frames;
-        &mut body.data[..values]
+        // SAFETY: the slot has `max_batch * frame_len` values, which are ours alone as the body is.
+        unsafe { std::slice::from_raw_parts_mut(body.data.as_ptr(), values) }
     }
 
     /// All valid values, frame by frame.
@@ -289,7 +309,7 @@ impl<S: Signal> Packet<S> {
 
     /// All valid values, frame by frame.
     pub fn samples_mut(&mut self) -> &mut [S::Elem] {
-        let frames = self.header().batch_size;
+        let frames = self.header().batch_size.min(self.max_batch());
         self.frames_mut(frames)
     }
 
