@@ -34,7 +34,7 @@ impl Pump {
     /// Runs until the pipeline is closed and its last event is taken.
     pub(crate) fn run(self) {
         let (mut next_look, mut meter) = (Instant::now(), disk::Meter::new(&self.runtime));
-        let mut dropped = 0;
+        let (mut dropped, mut advised) = (0, Vec::new());
         let mut was = RecordingState::Idle;
         loop {
             let is_closing = self.closing.load(Ordering::Acquire);
@@ -50,6 +50,7 @@ impl Pump {
                 let space = meter.measure(&self.dir, &self.runtime);
                 *self.space.lock().unwrap_or_else(PoisonError::into_inner) = space;
                 dropped = self.tell_losses(dropped);
+                self.tell_advice(&mut advised);
             }
         }
     }
@@ -117,6 +118,16 @@ impl Pump {
             }
         }
         state
+    }
+
+    /// Says once of each queue that it is too small for what its reader was seen to take.
+    fn tell_advice(&self, told: &mut Vec<Arc<str>>) {
+        for advice in self.runtime.telemetry().advice {
+            if !told.contains(&advice.queue) {
+                self.journal.add(Level::Warn, "queue", format!("{advice}: {}", advice.reason()));
+                told.push(advice.queue);
+            }
+        }
     }
 
     /// Says once a second how many samples were lost since the last time, and where.

@@ -51,6 +51,7 @@ inventory::submit! { StageDescriptor {
     realtime: true,
     in_place: false,
     blocking: true,
+    max_latency_ms: 20.0,
     build: Cyton::build,
 } }
 

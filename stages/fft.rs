@@ -32,6 +32,7 @@ inventory::submit! { StageDescriptor {
     realtime: false,
     in_place: false,
     blocking: false,
+    max_latency_ms: 5.0,
     build: Fft::build,
 } }
 

@@ -53,6 +53,7 @@ inventory::submit! { StageDescriptor {
     realtime: false,
     in_place: true,
     blocking: false,
+    max_latency_ms: 1.0,
     build: Filter::build,
 } }
 

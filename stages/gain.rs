@@ -19,6 +19,7 @@ inventory::submit! { StageDescriptor {
     realtime: false,
     in_place: true,
     blocking: false,
+    max_latency_ms: 1.0,
     build: Gain::build,
 } }
 

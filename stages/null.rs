@@ -14,6 +14,7 @@ inventory::submit! { StageDescriptor {
     realtime: false,
     in_place: false,
     blocking: false,
+    max_latency_ms: 1.0,
     build: Null::build,
 } }
 

@@ -36,6 +36,7 @@ inventory::submit! { StageDescriptor {
     realtime: false,
     in_place: false,
     blocking: true,
+    max_latency_ms: 1000.0,
     build: Record::build,
 } }
 

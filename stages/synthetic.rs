@@ -50,6 +50,7 @@ inventory::submit! { StageDescriptor {
     realtime: false,
     in_place: false,
     blocking: false,
+    max_latency_ms: 20.0,
     build: Synthetic::build,
 } }
 

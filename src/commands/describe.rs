@@ -44,7 +44,7 @@ fn plan_text(graph: &Graph) -> String {
             .map(|stage| format!("{} ({})", plan.stages[*stage].id, plan.stages[*stage].descriptor.id))
             .collect();
         let pinned = worker.cpu.map_or(String::new(), |cpu| format!("  on processor {cpu}"));
-        line(format_args!("  {:<24} {}{pinned}", worker.name, stages.join(", ")));
+        line(format_args!("  {:<24} {}{pinned}  [{}]", worker.name, stages.join(", "), worker.why));
     }
     line(format_args!("\nqueues"));
     for edge in &plan.edges {
@@ -81,7 +81,7 @@ fn plan_json(graph: &Graph) -> Value {
     let plan = graph.plan();
     let threads = plan.workers.iter().map(|worker| {
         let stages: Vec<&str> = worker.stages.iter().map(|stage| &*plan.stages[*stage].id).collect();
-        json!({ "name": worker.name, "stages": stages, "cpu": worker.cpu })
+        json!({ "name": worker.name, "stages": stages, "cpu": worker.cpu, "why": worker.why })
     });
     let queues =
         plan.edges.iter().map(|edge| json!({ "id": edge.id, "capacity": edge.capacity, "overflow": edge.overflow }));

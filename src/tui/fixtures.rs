@@ -109,6 +109,7 @@ pub(crate) fn snapshot() -> Snapshot {
         recorder: Some(RecorderStatus { dir: "recordings".into(), ..RecorderStatus::default() }),
         transport: None,
         telemetry: Telemetry {
+            advice: Vec::new(),
             at_ns: 1_000_000_000,
             stages: vec![
                 stage("board", "synthetic", 1000),

@@ -193,6 +193,9 @@ pub struct StageDescriptor {
     pub in_place: bool,
     /// May wait for the outside world (a disk, a socket), so that it needs a thread of its own.
     pub blocking: bool,
+    /// Longest time, in ms, that one call takes when all goes well. The queues before the stage are sized for it, together
+    /// with that of the stages it shares a thread with.
+    pub max_latency_ms: f64,
     /// Makes a stage from parameters and ports. Opens nothing.
     pub build: fn(&mut BuildContext<'_>) -> Result<Box<dyn Stage>, BuildError>,
 }

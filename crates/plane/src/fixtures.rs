@@ -8,10 +8,15 @@ pub(crate) static SOURCE: StageDescriptor = StageDescriptor {
     summary: "a ramp",
     inputs: &[],
     outputs: &[PortSpec { name: "out", accepts: &[SignalKind::Physical] }],
-    params: &[ParamSpec::int("packets", 0, 0..=1_000_000), ParamSpec::bool("realtime", false)],
+    params: &[
+        ParamSpec::int("packets", 0, 0..=1_000_000),
+        ParamSpec::bool("realtime", false),
+        ParamSpec::int("rate_hz", 1000, 1..=1_000_000),
+    ],
     realtime: false,
     in_place: false,
     blocking: false,
+    max_latency_ms: 1.0,
     build: Source::build,
 };
 
@@ -26,6 +31,7 @@ pub(crate) static PASS: StageDescriptor = StageDescriptor {
     realtime: false,
     in_place: true,
     blocking: false,
+    max_latency_ms: 40.0,
     build: Pass::build,
 };
 
@@ -40,6 +46,7 @@ pub(crate) static SINK: StageDescriptor = StageDescriptor {
     realtime: false,
     in_place: false,
     blocking: true,
+    max_latency_ms: 100.0,
     build: Sink::build,
 };
 
@@ -58,7 +65,7 @@ impl Source {
         let spec = StreamSpec {
             kind: SignalKind::Physical,
             channels: [ChannelSpec::physical("a", "V")].into(),
-            rate: Rate::new(1000, 1).expect("positive"),
+            rate: Rate::new(ctx.params().int("rate_hz") as u64, 1).expect("positive"),
             max_batch: FRAMES,
             spectrum: None,
         };

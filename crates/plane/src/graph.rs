@@ -23,6 +23,7 @@ use wavedeck_api::{
 use crate::{
     plan::Plan,
     problem::{Problem, Problems},
+    sizing,
     telemetry::StageStats,
     worker::panic_text,
 };
@@ -92,7 +93,12 @@ impl Graph {
             }
         }
         Problems::unless_none(found)?;
-        Ok(Self { plan, nodes: nodes.into_iter().flatten().collect(), links, bells })
+        let nodes: Vec<Node> = nodes.into_iter().flatten().collect();
+        let advice =
+            sizing::too_small(&plan, |stage| &nodes[stage].view, |stage| plan.stages[stage].descriptor.max_latency_ms);
+        let mut plan = plan;
+        plan.warnings.extend(advice.iter().map(|(index, advice)| sizing::warning(*index, advice)));
+        Ok(Self { plan, nodes, links, bells })
     }
 
     /// The plan it was built from.

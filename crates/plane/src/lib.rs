@@ -13,12 +13,15 @@ mod graph;
 mod neighbours;
 mod patience;
 mod plan;
+#[cfg(test)]
+mod plan_tests;
 mod problem;
 #[cfg(test)]
 mod recording_tests;
 mod registry;
 mod rules;
 mod runtime;
+mod sizing;
 mod telemetry;
 #[cfg(test)]
 mod tests;
@@ -35,4 +38,5 @@ pub use plan::{DEFAULT_CAPACITY, Plan, PlannedEdge, PlannedStage, PlannedWorker,
 pub use problem::{Problem, Problems};
 pub use registry::{DuplicateId, StageRegistry};
 pub use runtime::{PipelineState, Runtime, StopReport};
+pub use sizing::{QueueAdvice, packets_needed};
 pub use telemetry::{EdgeTelemetry, PoolTelemetry, StageState, StageTelemetry, Telemetry};

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Packets of a connection whose config names no capacity.
-pub const DEFAULT_CAPACITY: u32 = 16;
+pub const DEFAULT_CAPACITY: u32 = 32;
 /// Packets that wait for a recorder where the config names no capacity: some seconds of a slow disk.
 pub const RECORDER_CAPACITY: u32 = 200;
 /// The stage type that records; its input must not miss anything.
@@ -76,6 +76,8 @@ pub struct PlannedWorker {
     pub stages: Vec<usize>,
     /// Processor it is pinned to.
     pub cpu: Option<u32>,
+    /// Why its first stage does not share the thread of another; the others continue its chain, or were asked for.
+    pub why: String,
 }
 
 impl Plan {
@@ -104,7 +106,7 @@ impl Plan {
         size_pools(&config, &mut stages, &edges, &order, &mut found);
         Problems::unless_none(found)?;
         let workers = threads::assign(&config, &stages, &edges, &order);
-        let warnings = rules::warnings(&stages, &edges);
+        let warnings = rules::warnings(&config, &stages, &edges);
         Ok(Self { config, stages, edges, order, workers, warnings })
     }
 

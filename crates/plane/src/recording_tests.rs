@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Records nothing; `mood` says what it does with its requests.
-static RECORD: StageDescriptor = StageDescriptor {
+pub(crate) static RECORD: StageDescriptor = StageDescriptor {
     id: RECORDER,
     version: 1,
     summary: "a recorder",
@@ -23,6 +23,7 @@ static RECORD: StageDescriptor = StageDescriptor {
     realtime: false,
     in_place: false,
     blocking: true,
+    max_latency_ms: 1.0,
     build: Recorder::build,
 };
 const MOODS: &[&str] = &["willing", "deaf", "unable", "panicking"];

@@ -57,14 +57,19 @@ pub(crate) fn order(stages: &[PlannedStage], edges: &[PlannedEdge], found: &mut 
     order
 }
 
+/// For each stage, whether what it sends reaches a recorder, or it is one.
+pub(crate) fn lead_to_recorders(stages: &[PlannedStage], edges: &[PlannedEdge]) -> Vec<bool> {
+    let mut leads: Vec<bool> = stages.iter().map(|stage| stage.descriptor.id == RECORDER).collect();
+    while let Some(edge) = edges.iter().find(|edge| leads[edge.to.0] && !leads[edge.from.0]) {
+        leads[edge.from.0] = true;
+    }
+    leads
+}
+
 /// No policy that drops lies on the way to a recorder, and nothing can hold up a stage that feeds one.
 pub(crate) fn recorders_miss_nothing(stages: &[PlannedStage], edges: &[PlannedEdge], found: &mut Vec<Problem>) {
-    let mut upstream: Vec<bool> = stages.iter().map(|stage| stage.descriptor.id == RECORDER).collect();
-    let mut on_the_way = vec![false; edges.len()];
-    while let Some(index) = (0..edges.len()).find(|&i| !on_the_way[i] && upstream[edges[i].to.0]) {
-        on_the_way[index] = true;
-        upstream[edges[index].from.0] = true;
-    }
+    let leads = lead_to_recorders(stages, edges);
+    let on_the_way: Vec<bool> = edges.iter().map(|edge| leads[edge.to.0]).collect();
     for (index, edge) in edges.iter().enumerate() {
         let at = format!("/connections/{index}");
         if on_the_way[index] && edge.overflow != Overflow::Block {
@@ -84,8 +89,17 @@ pub(crate) fn recorders_miss_nothing(stages: &[PlannedStage], edges: &[PlannedEd
 }
 
 /// Odd, but not wrong.
-pub(crate) fn warnings(stages: &[PlannedStage], edges: &[PlannedEdge]) -> Vec<Problem> {
+pub(crate) fn warnings(config: &PipelineConfig, stages: &[PlannedStage], edges: &[PlannedEdge]) -> Vec<Problem> {
     let mut warnings = Vec::new();
+    let processors = rustix::thread::sched_getaffinity(None);
+    for (index, stage) in config.stages.iter().enumerate() {
+        let Some((cpu, processors)) = stage.cpu.zip(processors.as_ref().ok()) else { continue };
+        if !processors.is_set(cpu as usize) {
+            let what = format!("`{}` is to run on processor {cpu}, which this program may not use here", stage.id);
+            let hint = format!("it may use {}; without \"cpu\" the system chooses", processors.count());
+            warnings.push(Problem::new(format!("/stages/{index}/cpu"), what, hint));
+        }
+    }
     for (index, stage) in stages.iter().enumerate() {
         let is_source = stage.descriptor.inputs.is_empty();
         if is_source && !edges.iter().any(|edge| edge.from.0 == index) {

@@ -29,6 +29,7 @@ use crate::{
     neighbours::Neighbours,
     patience::Patience,
     plan::{Plan, RECORDER},
+    sizing,
     telemetry::{EdgeTelemetry, PoolTelemetry, StageState, StageTelemetry, Telemetry},
     worker::{Mailbox, Seat, Worker, burst_of},
 };
@@ -431,7 +432,10 @@ impl Runtime {
                 bytes: output.pool.bytes(),
             })
         });
+        let worst_ms = |stage: usize| self.nodes[stage].stats.worst().as_secs_f64() * 1e3;
+        let advice = sizing::too_small(&self.plan, |stage| &self.nodes[stage], worst_ms);
         Telemetry {
+            advice: advice.into_iter().map(|(_, advice)| advice).collect(),
             at_ns: clock::now_ns(),
             stages: stages.collect(),
             edges: edges.collect(),

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use crate::sizing::QueueAdvice;
 use serde::Serialize;
 use wavedeck_api::{
     clock::nanoseconds,
@@ -26,6 +27,8 @@ pub struct Telemetry {
     pub edges: Vec<EdgeTelemetry>,
     /// One per output.
     pub pools: Vec<PoolTelemetry>,
+    /// Queues that hold less than the longest calls so far would have needed.
+    pub advice: Vec<QueueAdvice>,
     /// Events that found no room on their way to the session.
     pub lost_events: u64,
 }

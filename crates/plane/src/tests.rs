@@ -11,7 +11,7 @@ use crate::{
 
 pub(crate) const GENEROUS: Duration = Duration::from_secs(20);
 
-fn plan(config: &Value) -> Result<Plan, Problems> {
+pub(crate) fn plan(config: &Value) -> Result<Plan, Problems> {
     let registry = StageRegistry::of([&SOURCE, &PASS, &SINK]).expect("three names");
     Plan::new(&PipelineConfig::from_value(config)?, &registry)
 }
@@ -21,7 +21,7 @@ fn launch(config: &Value) -> (Runtime, Receiver<Event>) {
     Runtime::launch(graph).expect("threads")
 }
 
-fn chain(source: Value, pass: Value, sink: Value, capacity: u32) -> Value {
+pub(crate) fn chain(source: Value, pass: Value, sink: Value, capacity: u32) -> Value {
     json!({ "version": 1, "name": "t",
         "stages": [
             { "id": "a", "type": "source", "params": source },
@@ -205,110 +205,4 @@ fn a_tap_sees_packets_only_while_someone_looks() {
     assert_eq!(seen.map(|packet| packet.samples().len()), Some(4));
     drop(tap);
     assert!(runtime.tap("b", "out").is_some());
-}
-
-mod plans {
-    use super::*;
-
-    fn problems(config: &Value) -> Vec<String> {
-        let problems = plan(config).err().expect("a config with mistakes");
-        problems.list().iter().map(|problem| format!("{} {}", problem.at, problem.what)).collect()
-    }
-
-    #[test]
-    fn pools_hold_every_queue_behind_them_and_in_place_stages_count_through() {
-        // a.out: queue 3 + 1 in b's hands + (b passes on: queue 3 + 1 in c's hands) + 1 being written = 9.
-        // b.out: queue 3 + 1 in c's hands + 1 being written = 5.
-        let plan = plan(&chain(json!({}), json!({}), json!({}), 3)).expect("a good config");
-        let pools: Vec<_> = plan.stages.iter().map(|stage| stage.pools.clone()).collect();
-        assert_eq!(pools, [vec![9], vec![5], vec![]]);
-    }
-
-    #[test]
-    fn a_pool_may_grow_but_not_shrink() {
-        let mut config = chain(json!({}), json!({}), json!({}), 3);
-        config["pools"] = json!([{ "name": "a.out", "packets": 8 }, { "name": "b.outt", "packets": 8 }]);
-        let expected = ["/pools/0/packets `a.out` needs at least 9 packets, got 8", "/pools/1/name no pool `b.outt`"];
-        assert_eq!(problems(&config), expected);
-        config["pools"] = json!([{ "name": "a.out", "packets": 64 }]);
-        assert_eq!(plan(&config).expect("enough").stages[0].pools, [64]);
-    }
-
-    #[test]
-    fn a_source_a_chain_and_a_sink_that_blocks_have_a_thread_each() {
-        let config = json!({ "version": 1, "name": "t",
-            "stages": [ { "id": "a", "type": "source" }, { "id": "b", "type": "pass" }, { "id": "c", "type": "pass" },
-                        { "id": "d", "type": "sink" } ],
-            "connections": [ { "from": "a", "to": "b" }, { "from": "b", "to": "c" }, { "from": "c", "to": "d" } ] });
-        let workers = plan(&config).expect("a good config").workers;
-        let names: Vec<&str> = workers.iter().map(|worker| &*worker.name).collect();
-        assert_eq!(names, ["a", "b+c", "d"]);
-    }
-
-    #[test]
-    fn a_name_that_no_thread_can_have_is_a_mistake() {
-        let mut config = chain(json!({}), json!({}), json!({}), 3);
-        config["stages"][0]["thread"] = json!("x\u{0}y");
-        let expected = r#"/stages/0/thread "x\0y" is not a name for a thread: it holds a control character"#;
-        assert_eq!(problems(&config), [expected]);
-    }
-
-    #[test]
-    fn paths_beyond_counting_are_refused_without_a_panic() {
-        let (mut stages, mut connections) = (vec![json!({ "id": "s", "type": "source" })], Vec::new());
-        let mut before = vec!["s".to_owned()];
-        for layer in 0..40 {
-            let ids = [format!("a{layer}"), format!("b{layer}")];
-            for id in &ids {
-                stages.push(json!({ "id": id, "type": "pass" }));
-                connections.extend(before.iter().map(|from| json!({ "from": from, "to": id })));
-            }
-            before = ids.to_vec();
-        }
-        let config = json!({ "version": 1, "name": "t", "stages": stages, "connections": connections });
-        assert!(plan(&config).and_then(Graph::build).is_err());
-    }
-
-    #[test]
-    fn a_circle_is_printed() {
-        let config = json!({ "version": 1, "name": "t",
-            "stages": [ { "id": "x", "type": "pass" }, { "id": "y", "type": "pass" } ],
-            "connections": [ { "from": "x", "to": "y" }, { "from": "y", "to": "x" } ] });
-        assert_eq!(problems(&config), ["/connections the connections run in a circle: x -> y -> x"]);
-    }
-
-    #[test]
-    fn every_mistake_is_found_at_once() {
-        let config = json!({ "version": 1, "name": "t",
-            "stages": [
-                { "id": "a", "type": "sorce" }, { "id": "b", "type": "pass", "params": { "gain": 11, "gian": 1 } },
-                { "id": "b", "type": "sink" } ],
-            "connections": [ { "from": "b.out", "to": "c.in" }, { "from": "b.oot", "to": "b" } ] });
-        let found = problems(&config);
-        let expected = [
-            "/connections/0/to no stage `c` in this pipeline",
-            "/connections/1/from `b` has no output `oot`",
-            "/stages/0/type no stage type `sorce`",
-            "/stages/1/params/gain `gain` must be within 0..=10, got 11",
-            "/stages/1/params/gian no parameter `gian`",
-            "/stages/2/id the id `b` is taken by /stages/1",
-        ];
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn two_sources_cannot_share_an_input_that_cannot_tell_them_apart() {
-        let config = json!({ "version": 1, "name": "t",
-            "stages": [ { "id": "a", "type": "source" }, { "id": "b", "type": "source" }, { "id": "c", "type": "sink" } ],
-            "connections": [ { "from": "a", "to": "c" }, { "from": "b", "to": "c" } ] });
-        let problems = plan(&config).and_then(Graph::build).err().expect("a mistake");
-        let what = &problems.list()[0].what;
-        assert_eq!(what, "`c`: input `in` takes one connection, but 2 end here: `a.out`, `b.out`");
-    }
-
-    #[test]
-    fn an_input_without_a_connection_is_a_mistake() {
-        let config = json!({ "version": 1, "name": "t", "stages": [ { "id": "c", "type": "sink" } ] });
-        assert_eq!(problems(&config), ["/stages/0 input `c.in` is not connected"]);
-    }
 }
