@@ -1,0 +1,54 @@
+//! The data plane measured against the plainest way of doing the same: `cargo bench --bench plane -- [FILTER] [--quick]`.
+//!
+//! What each row means is in `docs/performance.md`. Every pair of figures comes from runs in turns, so that what else
+//! the machine does falls on both.
+#[path = "plane/chains.rs"]
+mod chains;
+#[path = "plane/measure.rs"]
+mod measure;
+#[path = "plane/pacing.rs"]
+mod pacing;
+#[path = "plane/pipeline.rs"]
+mod pipeline;
+#[path = "plane/primitives.rs"]
+mod primitives;
+#[path = "plane/proc.rs"]
+mod proc;
+#[path = "plane/report.rs"]
+mod report;
+#[path = "plane/rest.rs"]
+mod rest;
+#[path = "plane/stages.rs"]
+mod stages;
+
+use measure::Options;
+use report::Report;
+
+type Group = (&'static str, fn(&Options, &mut Report));
+
+const GROUPS: [Group; 9] = [
+    ("primitives/pool", primitives::pools),
+    ("primitives/link", primitives::links),
+    ("primitives/fan-out", primitives::fan_out),
+    ("hops", pacing::hops),
+    ("chains/throughput", chains::throughput),
+    ("chains/latency", pacing::latency),
+    ("chains/jitter", pacing::jitter),
+    ("rest/running", rest::running),
+    ("rest/paused", rest::paused),
+];
+
+fn main() {
+    let options = Options::from_args(std::env::args().skip(1));
+    let chosen = GROUPS.iter().filter(|(name, _)| options.wants(name));
+    if options.only_lists() {
+        chosen.for_each(|(name, _)| println!("{name}: benchmark"));
+        return;
+    }
+    let mut report = Report::new(options.is_measuring());
+    for (name, run) in chosen {
+        eprintln!("{name}");
+        run(&options, &mut report);
+    }
+    print!("{report}");
+}
