@@ -8,7 +8,6 @@ use std::{
 
 use crossbeam::{queue::ArrayQueue, utils::Backoff};
 use wavedeck_api::{
-    bell::Bell,
     link::{LinkReceiver, LinkSender, LinkStats, Overflow, Recv, link},
     pool::{MemoryPool, Packet, Shared},
     signal::{ChannelSpec, Physical, Rate, SignalKind, StreamSpec},
@@ -142,7 +141,7 @@ pub(crate) fn links(options: &Options, report: &mut Report) {
 }
 
 fn make_link(policy: Overflow, capacity: u32) -> (LinkSender<Physical>, LinkReceiver<Physical>) {
-    link(Arc::new(LinkStats::new("a.out -> b.in".into(), capacity, policy)), Bell::new(), Some(Bell::new()))
+    link(Arc::new(LinkStats::new("a.out -> b.in".into(), capacity, policy)))
 }
 
 fn receive(receiver: &mut LinkReceiver<Physical>) -> Option<Shared<Physical>> {

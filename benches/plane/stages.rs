@@ -26,6 +26,7 @@ static SOURCE: StageDescriptor = StageDescriptor {
     realtime: false,
     in_place: false,
     blocking: false,
+    max_latency_ms: 1.0,
     build: Source::build,
 };
 
@@ -47,6 +48,7 @@ const fn pass(
         realtime: false,
         in_place,
         blocking: false,
+        max_latency_ms: 1.0,
         build,
     }
 }
@@ -65,6 +67,7 @@ static SINK: StageDescriptor = StageDescriptor {
     realtime: false,
     in_place: false,
     blocking: false,
+    max_latency_ms: 1.0,
     build: Sink::build,
 };
 

@@ -173,8 +173,8 @@ impl LinkStats {
         self.depth() <= self.capacity / 2
     }
 
-    /// Packets queued now.
-    fn depth(&self) -> u32 {
+    /// Packets queued now; for the producer there are at most as many until it sends.
+    pub fn depth(&self) -> u32 {
         // Downstream first: what was taken has been offered by the time that is read.
         let taken = self.taken() + self.producer.dropped.packets.get();
         u32::try_from(self.producer.offered.packets.get().saturating_sub(taken)).unwrap_or(u32::MAX)
