@@ -61,9 +61,9 @@ struct ConsumerSide {
 /// Read for every packet and written once: apart from the counters, which change the cache line they are in.
 #[derive(Debug)]
 struct Ends {
-    /// What is queued is all there will be: the producer is gone.
+    /// What is queued is all there will be: the producer is gone or was given up.
     closed: AtomicBool,
-    /// The consumer is gone: nothing will be taken any more.
+    /// The consumer is gone or was given up: nothing that comes now will be taken.
     abandoned: AtomicBool,
     /// One of the ends is gone; the other accounts for what is still queued when it goes.
     one_left: AtomicBool,
@@ -173,6 +173,26 @@ impl LinkStats {
         self.depth() <= self.capacity / 2
     }
 
+    /// True if the producer will send nothing more.
+    pub fn is_closed(&self) -> bool {
+        // Acquire, as in `receive`.
+        self.ends.closed.load(Ordering::Acquire)
+    }
+
+    /// Gives up a producer that does not come back: the consumer takes what is queued, then sees the end. Whatever
+    /// the producer sends later is counted as dropped. Wakes nobody.
+    pub fn close(&self) {
+        // Release, pairs with `receive`.
+        self.ends.closed.store(true, Ordering::Release);
+    }
+
+    /// Gives up a consumer that does not come back: the producer finds room and goes on, and whatever it sends is
+    /// counted as dropped. What is queued already stays in flight until the consumer leaves. Wakes nobody.
+    pub fn abandon(&self) {
+        // Relaxed: what slips in before it is seen is accounted for by the end that leaves last.
+        self.ends.abandoned.store(true, Ordering::Relaxed);
+    }
+
     /// Packets queued now; for the producer there are at most as many until it sends.
     pub fn depth(&self) -> u32 {
         // Downstream first: what was taken has been offered by the time that is read.
@@ -234,7 +254,8 @@ impl<S: Signal> LinkSender<S> {
         let samples = u64::from(packet.header().batch_size);
         self.stats.producer.offered.add(1, samples);
         // Relaxed: what slips in before it is seen is accounted for by the end that leaves last.
-        if self.stats.ends.abandoned.load(Ordering::Relaxed) {
+        let ends = &*self.stats.ends;
+        if ends.abandoned.load(Ordering::Relaxed) || ends.closed.load(Ordering::Relaxed) {
             return self.refuse(packet);
         }
         match &mut self.queue {

@@ -111,3 +111,33 @@ fn room_seen_by_the_producer_is_room_in_the_ring() {
     assert_eq!(stats.counts().dropped_packets, 0);
     assert_eq!(pool.free(), 8);
 }
+
+#[test]
+fn a_producer_that_was_given_up_ends_the_stream_and_loses_what_it_sends_later() {
+    let mut pool = pool(8);
+    let (mut sender, mut receiver, stats) = make(4, Overflow::Block);
+    sender.send(filled(&mut pool, 7));
+    stats.close();
+    sender.send(filled(&mut pool, 8));
+
+    assert_eq!(drain(&mut receiver), [7]);
+    assert!(matches!(receiver.receive(), Recv::Closed));
+    let counts = stats.counts();
+    assert_eq!((counts.offered_packets, counts.dropped_packets, counts.in_flight_packets), (2, 1, 0));
+    assert_eq!(pool.free(), 8);
+}
+
+#[test]
+fn a_consumer_that_was_given_up_holds_nobody_up() {
+    let mut pool = pool(8);
+    let (mut sender, mut receiver, stats) = make(1, Overflow::Block);
+    sender.send(filled(&mut pool, 7));
+    assert_eq!(stats.room(), 0);
+    stats.abandon();
+    assert!(stats.room() > 0);
+    sender.send(filled(&mut pool, 8));
+
+    assert_eq!(drain(&mut receiver), [7], "it comes back for what was queued");
+    let counts = stats.counts();
+    assert_eq!((counts.offered_packets, counts.dropped_packets, counts.in_flight_packets), (2, 1, 0));
+}
