@@ -88,6 +88,13 @@ impl Pump {
                 let what = if *stops { "the pipeline stops" } else { "the stage is disabled, the others go on" };
                 self.journal.add(Level::Error, stage, format!("{error}; {what}"));
             }
+            Event::StageStuck { stage, call, seconds } => {
+                let text = format!("has not returned from `{call}` for {seconds} s: what is behind it gets nothing");
+                self.journal.add(Level::Warn, stage, text);
+            }
+            Event::StageBack { stage, call } => {
+                self.journal.add(Level::Warn, stage, format!("has returned from `{call}` after all"));
+            }
         }
     }
 

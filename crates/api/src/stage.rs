@@ -135,15 +135,41 @@ pub struct StageContext {
     tick: Duration,
     stopping: Arc<AtomicBool>,
     notes: Vec<Note>,
+    unsaid: Unsaid,
 }
 
-/// Notes kept between two looks of the runtime; further ones are dropped.
+/// Notes that were let go because there were too many at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsaid {
+    /// How many.
+    pub count: u64,
+    /// The highest level among them.
+    pub level: Level,
+}
+
+impl Unsaid {
+    /// Nothing was let go.
+    pub const NONE: Self = Self { count: 0, level: Level::Info };
+
+    /// Adds `other`, and leaves nothing in it.
+    pub fn take_over(&mut self, other: &mut Self) {
+        *self = Self { count: self.count.saturating_add(other.count), level: self.level.max(other.level) };
+        *other = Self::NONE;
+    }
+
+    /// Adds one note that was let go.
+    pub fn add(&mut self, level: Level) {
+        self.take_over(&mut Self { count: 1, level });
+    }
+}
+
+/// Notes kept between two looks of the runtime; further ones are only counted.
 const MAX_NOTES: usize = 32;
 
 impl StageContext {
     /// For runtimes: `stopping` is set when the pipeline stops.
     pub fn new(tick: Duration, stopping: Arc<AtomicBool>) -> Self {
-        Self { tick, stopping, notes: Vec::with_capacity(MAX_NOTES) }
+        Self { tick, stopping, notes: Vec::with_capacity(MAX_NOTES), unsaid: Unsaid::NONE }
     }
 
     /// Longest time that one call of `process` may wait.
@@ -158,17 +184,30 @@ impl StageContext {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Tells the person in front of the screen. For rare events: it allocates.
+    /// Tells the person in front of the screen. For rare events: it allocates. Of a flood only the first notes are
+    /// shown, the others counted.
     pub fn note(&mut self, level: Level, text: impl Into<Arc<str>>) {
         if self.notes.len() < MAX_NOTES {
             self.notes.push(Note { level, text: text.into() });
+        } else {
+            self.unsaid.add(level);
         }
+    }
+
+    /// For runtimes: true if the stage said something since the last look.
+    pub fn has_notes(&self) -> bool {
+        !self.notes.is_empty()
     }
 
     /// For runtimes: what the stage said since the last look.
     #[inline]
     pub fn take_notes(&mut self) -> std::vec::Drain<'_, Note> {
         self.notes.drain(..)
+    }
+
+    /// For runtimes: the notes since the last look for which there was no room.
+    pub fn unsaid(&mut self) -> &mut Unsaid {
+        &mut self.unsaid
     }
 }
 

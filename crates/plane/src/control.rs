@@ -5,6 +5,7 @@ use std::sync::{
 };
 
 use crossbeam::channel::Sender;
+use wavedeck_api::bell::Bell;
 
 use crate::event::Event;
 
@@ -18,10 +19,12 @@ pub(crate) struct Control {
     failed: AtomicBool,
     events: Sender<Event>,
     lost_events: AtomicU64,
+    /// Of every worker.
+    bells: Vec<Bell>,
 }
 
 impl Control {
-    pub(crate) fn new(events: Sender<Event>) -> Self {
+    pub(crate) fn new(events: Sender<Event>, bells: Vec<Bell>) -> Self {
         Self {
             stopping: Arc::new(AtomicBool::new(false)),
             paused: AtomicBool::new(false),
@@ -30,6 +33,7 @@ impl Control {
             failed: AtomicBool::new(false),
             events,
             lost_events: AtomicU64::new(0),
+            bells,
         }
     }
 
@@ -37,6 +41,21 @@ impl Control {
     pub(crate) fn tell(&self, event: Event) {
         if self.events.try_send(event).is_err() {
             self.lost_events.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Passes a note on while at most half the room is taken: what stages say must not take the place of what was done.
+    pub(crate) fn tell_note(&self, note: Event) {
+        if self.events.capacity().is_some_and(|room| self.events.len() >= room / 2) {
+            self.lost_events.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.tell(note);
+        }
+    }
+
+    pub(crate) fn ring_all(&self) {
+        for bell in &self.bells {
+            bell.ring();
         }
     }
 
@@ -69,10 +88,13 @@ impl Control {
         self.go.load(Ordering::Acquire)
     }
 
+    /// Counts a stage that was disabled. If the pipeline stops because of it, the sources end at once, whoever looks.
     pub(crate) fn count_fault(&self, stops: bool) {
         self.faults.fetch_add(1, Ordering::Relaxed);
         if stops {
             self.failed.store(true, Ordering::Release);
+            self.stop();
+            self.ring_all();
         }
     }
 
@@ -82,5 +104,24 @@ impl Control {
 
     pub(crate) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam::channel::bounded;
+    use wavedeck_api::stage::{Level, Note};
+
+    use super::*;
+
+    #[test]
+    fn notes_leave_half_the_room_to_what_was_done() {
+        let (sender, events) = bounded(8);
+        let control = Control::new(sender, Vec::new());
+        let note = || Event::Note { stage: "a".into(), note: Note { level: Level::Info, text: "!".into() } };
+        (0..10).for_each(|_| control.tell_note(note()));
+        assert_eq!((events.len(), control.lost_events()), (4, 6));
+        (0..4).for_each(|_| control.tell(Event::StageDone { stage: "a".into() }));
+        assert_eq!((events.len(), control.lost_events()), (8, 6));
     }
 }

@@ -66,4 +66,20 @@ pub enum Event {
         /// True if the pipeline stops because of it.
         stops: bool,
     },
+    /// A call into a stage has not returned for some seconds. Told once per call.
+    StageStuck {
+        /// Id of the stage.
+        stage: Arc<str>,
+        /// Which call, such as `process`.
+        call: &'static str,
+        /// How long it has lasted.
+        seconds: u64,
+    },
+    /// A call that was told as stuck has returned.
+    StageBack {
+        /// Id of the stage.
+        stage: Arc<str>,
+        /// Which call, such as `process`.
+        call: &'static str,
+    },
 }

@@ -52,6 +52,17 @@ pub(crate) static SINK: StageDescriptor = StageDescriptor {
 
 const FRAMES: u32 = 4;
 
+/// What the source sends.
+pub(crate) fn ramp_spec(rate_hz: u64) -> StreamSpec {
+    StreamSpec {
+        kind: SignalKind::Physical,
+        channels: [ChannelSpec::physical("a", "V")].into(),
+        rate: Rate::new(rate_hz, 1).expect("positive"),
+        max_batch: FRAMES,
+        spectrum: None,
+    }
+}
+
 struct Source {
     output: Output<Physical>,
     left: Option<i64>,
@@ -62,14 +73,7 @@ impl Source {
     fn build(ctx: &mut BuildContext<'_>) -> Result<Box<dyn Stage>, BuildError> {
         let packets = ctx.params().int("packets");
         ctx.set_realtime(ctx.params().bool("realtime"));
-        let spec = StreamSpec {
-            kind: SignalKind::Physical,
-            channels: [ChannelSpec::physical("a", "V")].into(),
-            rate: Rate::new(ctx.params().int("rate_hz") as u64, 1).expect("positive"),
-            max_batch: FRAMES,
-            spectrum: None,
-        };
-        let output = ctx.output::<Physical>("out", spec)?;
+        let output = ctx.output::<Physical>("out", ramp_spec(ctx.params().int("rate_hz") as u64))?;
         Ok(Box::new(Self { output, left: (packets > 0).then_some(packets), next: 0 }))
     }
 }

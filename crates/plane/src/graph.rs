@@ -162,7 +162,7 @@ fn build_stage(
         Ok(Ok(built)) => built,
         Ok(Err(error)) => return Err(problem(&place, &planned.id, error)),
         Err(panic) => {
-            let what = format!("`{}` panicked while it was built: {}", planned.id, panic_text(&*panic));
+            let what = format!("`{}` panicked while it was built: {}", planned.id, panic_text(panic));
             return Err(Problem::new(place, what, "this is a fault of the stage type, please report it"));
         }
     };

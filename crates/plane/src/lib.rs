@@ -3,6 +3,8 @@
 //! A [`PipelineConfig`] is what was written. A [`Plan`] is a config in which every name and value has been checked. A
 //! [`Graph`] holds built stages with their ports joined. A [`Runtime`] runs them on threads of their own, changes
 //! parameters through one gate, and counts everything.
+#[cfg(test)]
+mod bad_stages;
 mod config;
 mod control;
 mod event;
@@ -10,7 +12,10 @@ mod event;
 mod fixtures;
 mod gate;
 mod graph;
+#[cfg(test)]
+mod isolation_tests;
 mod neighbours;
+mod notes;
 mod patience;
 mod plan;
 #[cfg(test)]
@@ -22,10 +27,12 @@ mod registry;
 mod rules;
 mod runtime;
 mod sizing;
+mod stop;
 mod telemetry;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod watch;
 mod worker;
 
 pub use config::{
@@ -37,6 +44,7 @@ pub use graph::Graph;
 pub use plan::{DEFAULT_CAPACITY, Plan, PlannedEdge, PlannedStage, PlannedWorker, RECORDER, RECORDER_CAPACITY};
 pub use problem::{Problem, Problems};
 pub use registry::{DuplicateId, StageRegistry};
-pub use runtime::{PipelineState, Runtime, StopReport};
+pub use runtime::{PipelineState, Runtime};
 pub use sizing::{QueueAdvice, packets_needed};
+pub use stop::StopReport;
 pub use telemetry::{EdgeTelemetry, PoolTelemetry, StageState, StageTelemetry, Telemetry};

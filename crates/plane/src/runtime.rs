@@ -2,7 +2,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -11,9 +11,9 @@ use std::{
 use crossbeam::channel::{Receiver, bounded};
 use serde::Serialize;
 use wavedeck_api::{
-    bell::Bell,
     clock,
     handle::{RecordCommand, RecorderHandle, RecorderStatus, RecordingState, SessionInfo, TransportHandle},
+    link::LinkStats,
     param::ParamSet,
     signal::StreamSpec,
     stage::{StageContext, StageError},
@@ -27,10 +27,12 @@ use crate::{
     gate::{Gate, GateError, RecordingLock},
     graph::{Graph, NodeView},
     neighbours::Neighbours,
+    notes::NoteLimit,
     patience::Patience,
     plan::{Plan, RECORDER},
     sizing,
     telemetry::{EdgeTelemetry, PoolTelemetry, StageState, StageTelemetry, Telemetry},
+    watch::{Lookout, Ongoing, Post, Watch},
     worker::{Mailbox, Seat, Worker, burst_of},
 };
 
@@ -57,36 +59,38 @@ pub enum PipelineState {
     Failed,
 }
 
-/// How a stop went.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct StopReport {
-    /// Stages that did not end in time; their threads are left to themselves.
-    pub stuck: Vec<String>,
-    /// Samples that were still queued.
-    pub in_flight: u64,
-}
-
 /// A running pipeline.
 pub struct Runtime {
     pub(crate) plan: Plan,
-    control: Arc<Control>,
-    nodes: Vec<NodeView>,
-    links: Vec<Arc<wavedeck_api::link::LinkStats>>,
-    bells: Vec<Bell>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) nodes: Vec<NodeView>,
+    pub(crate) links: Vec<Arc<LinkStats>>,
     pub(crate) mailboxes: Vec<Mailbox>,
-    workers: Mutex<Vec<Running>>,
+    /// In the order of the plan's workers.
+    pub(crate) workers: Mutex<Vec<Running>>,
     /// Values in force, as far as the session has seen them applied.
     values: Mutex<Vec<ParamSet>>,
     pub(crate) gate: Arc<Mutex<Gate>>,
     held: Mutex<Option<RecordingLock>>,
 }
 
-struct Running {
-    thread: Option<JoinHandle<()>>,
+/// A thread that was started.
+pub(crate) struct Running {
+    pub(crate) thread: Option<JoinHandle<()>>,
     ended: Arc<AtomicBool>,
-    current: Arc<AtomicUsize>,
-    name: Arc<str>,
-    stages: Vec<Arc<str>>,
+    watch: Arc<Watch>,
+    lookout: Lookout,
+}
+
+impl Running {
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// The call it is in.
+    pub(crate) fn ongoing(&self) -> Option<Ongoing> {
+        if self.has_ended() { None } else { self.watch.ongoing() }
+    }
 }
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -107,15 +111,18 @@ impl Runtime {
     /// When the operating system gives no thread.
     pub fn launch(graph: Graph) -> Result<(Self, Receiver<Event>), StageError> {
         let (sender, events) = bounded(MAX_EVENTS);
-        let control = Arc::new(Control::new(sender));
         let Graph { plan, nodes, links, bells } = graph;
+        let control = Arc::new(Control::new(sender, bells.clone()));
+        let watches: Vec<Arc<Watch>> = plan.workers.iter().map(|_| Arc::default()).collect();
         let views: Vec<NodeView> = nodes.iter().map(|node| node.view.clone()).collect();
         let mut mailboxes = Vec::new();
         let mut seats: Vec<Option<Seat>> = Vec::new();
         for (index, node) in nodes.into_iter().enumerate() {
             let (sender, mail) = bounded(MAILBOX);
             let full = Arc::new(AtomicBool::new(false));
-            let bell = bells[plan.worker_of(index)].clone();
+            let worker = plan.worker_of(index);
+            let seat = plan.workers[worker].stages.iter().position(|stage| *stage == index).unwrap_or(0);
+            let bell = bells[worker].clone();
             mailboxes.push(Mailbox { sender, full: full.clone(), bell });
             seats.push(Some(Seat {
                 stage: node.stage,
@@ -130,6 +137,8 @@ impl Runtime {
                 neighbours: Neighbours::of(index, &plan, &views, &links, &bells),
                 burst: burst(&plan, &views, index),
                 is_quick: true,
+                post: Post { watch: watches[worker].clone(), seat },
+                notes: NoteLimit::new(),
             }));
         }
         let runtime = Self {
@@ -138,23 +147,21 @@ impl Runtime {
             control,
             nodes: views,
             links,
-            bells,
             mailboxes,
             workers: Mutex::new(Vec::new()),
             gate: Arc::default(),
             held: Mutex::new(None),
         };
-        for (index, planned) in runtime.plan.workers.iter().enumerate() {
+        for ((planned, bell), watch) in runtime.plan.workers.iter().zip(bells).zip(watches) {
             let ended = Arc::new(AtomicBool::new(false));
-            let current = Arc::new(AtomicUsize::new(0));
             let worker = Worker {
                 name: planned.name.clone(),
                 cpu: planned.cpu,
-                bell: runtime.bells[index].clone(),
+                bell,
                 seats: planned.stages.iter().map(|stage| seats[*stage].take()).collect(),
                 control: runtime.control.clone(),
-                current: current.clone(),
                 patience: Patience::new(runtime.plan.workers.len()),
+                watch: watch.clone(),
             };
             let flag = ended.clone();
             let spawned = thread::Builder::new().name(planned.name.to_string()).spawn(move || {
@@ -168,13 +175,8 @@ impl Runtime {
                     return Err(StageError::Io { what: format!("no thread for `{}`", planned.name), source });
                 }
             };
-            locked(&runtime.workers).push(Running {
-                thread: Some(thread),
-                ended,
-                current,
-                name: planned.name.clone(),
-                stages: planned.stages.iter().map(|stage| runtime.plan.stages[*stage].id.clone()).collect(),
-            });
+            let running = Running { thread: Some(thread), ended, watch, lookout: Lookout::default() };
+            locked(&runtime.workers).push(running);
         }
         Ok((runtime, events))
     }
@@ -182,7 +184,7 @@ impl Runtime {
     /// Lets the sources open their devices and begin.
     pub fn go(&self) {
         self.control.let_go();
-        self.ring_all();
+        self.control.ring_all();
     }
 
     /// State of the pipeline.
@@ -201,7 +203,7 @@ impl Runtime {
 
     /// True once every thread has ended.
     pub fn has_ended(&self) -> bool {
-        locked(&self.workers).iter().all(|worker| worker.ended.load(Ordering::Acquire))
+        locked(&self.workers).iter().all(Running::has_ended)
     }
 
     fn every_source_is(&self, states: &[StageState]) -> bool {
@@ -233,7 +235,7 @@ impl Runtime {
             }
         }
         self.control.pause(paused);
-        self.ring_all();
+        self.control.ring_all();
     }
 
     /// Passes a request to every recorder, and locks or frees the parameters with it.
@@ -319,11 +321,24 @@ impl Runtime {
         held.is_some() || self.some_recorder_is(&[Recording, Paused, Finishing])
     }
 
-    /// Frees the parameters when a recording ended by itself, for instance on a full disk. To be called now and then.
+    /// Frees the parameters when a recording ended by itself, for instance on a full disk, and tells of stages that are
+    /// stuck. To be called now and then.
     pub fn tend(&self) {
+        self.tend_at(Instant::now());
+    }
+
+    pub(crate) fn tend_at(&self, now: Instant) {
         self.free_if_over(&mut locked(&self.held));
-        if self.control.has_failed() && !self.control.is_stopping() {
-            self.begin_stop();
+        for (worker, planned) in locked(&self.workers).iter_mut().zip(&self.plan.workers) {
+            let id = |call: Ongoing| self.plan.stages[planned.stages[call.seat]].id.clone();
+            let news = worker.lookout.look(worker.ongoing(), now);
+            if let Some(back) = news.back {
+                self.control.tell(Event::StageBack { stage: id(back), call: back.call.name() });
+            }
+            if let Some(stuck) = news.stuck {
+                let seconds = stuck.lasted(now).as_secs();
+                self.control.tell(Event::StageStuck { stage: id(stuck), call: stuck.call.name(), seconds });
+            }
         }
     }
 
@@ -448,37 +463,6 @@ impl Runtime {
     pub fn begin_stop(&self) {
         self.control.stop();
         self.set_paused(false);
-        self.ring_all();
-    }
-
-    /// Ends the pipeline: sources end, everything drains. After `patience` the stages that still run are named and
-    /// left to themselves.
-    pub fn stop(&self, patience: Duration) -> StopReport {
-        self.begin_stop();
-        let deadline = Instant::now() + patience;
-        let mut stuck = Vec::new();
-        // Without the lock: who asks for the state meanwhile must not wait.
-        while !self.has_ended() && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(2));
-        }
-        for worker in locked(&self.workers).iter_mut() {
-            if worker.ended.load(Ordering::Acquire) {
-                if let Some(thread) = worker.thread.take() {
-                    let _ = thread.join();
-                }
-            } else {
-                let current = worker.current.load(Ordering::Relaxed);
-                stuck.push(worker.stages.get(current).unwrap_or(&worker.name).to_string());
-            }
-        }
-        let in_flight = self.links.iter().map(|link| link.counts().in_flight_samples).sum();
-        StopReport { stuck, in_flight }
-    }
-
-    fn ring_all(&self) {
-        for bell in &self.bells {
-            bell.ring();
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -21,8 +21,15 @@ use wavedeck_api::{
 };
 
 use crate::{
-    config::OnFault, control::Control, event::Event, graph::NodeView, neighbours::Neighbours, patience::Patience,
+    config::OnFault,
+    control::Control,
+    event::Event,
+    graph::NodeView,
+    neighbours::Neighbours,
+    notes::NoteLimit,
+    patience::Patience,
     telemetry::StageState,
+    watch::{Call, Post, Watch},
 };
 
 /// Most packets of one burst.
@@ -67,6 +74,8 @@ pub(crate) struct Seat {
     pub(crate) burst: u32,
     /// The last packets were quick.
     pub(crate) is_quick: bool,
+    pub(crate) post: Post,
+    pub(crate) notes: NoteLimit,
 }
 
 /// Most packets of this size that a stage handles in a row.
@@ -80,8 +89,8 @@ pub(crate) struct Worker {
     pub(crate) bell: Bell,
     pub(crate) seats: Vec<Option<Seat>>,
     pub(crate) control: Arc<Control>,
-    /// Seat that is being called, for naming a stage that is stuck.
-    pub(crate) current: Arc<AtomicUsize>,
+    /// Says which seat is being called, for naming a stage that is stuck.
+    pub(crate) watch: Arc<Watch>,
     pub(crate) patience: Patience,
 }
 
@@ -102,7 +111,6 @@ impl Worker {
             let (mut has_worked, mut deadline, mut now) = (false, None::<Instant>, Instant::now());
             for index in 0..self.seats.len() {
                 let Some(seat) = &mut self.seats[index] else { continue };
-                self.current.store(index, Ordering::Relaxed);
                 match seat.turn(&self.control, &mut now) {
                     Turn::Worked => {
                         has_worked = true;
@@ -112,11 +120,12 @@ impl Worker {
                     Turn::Until(moment) => deadline = Some(deadline.map_or(moment, |other| other.min(moment))),
                     Turn::Ended => {
                         has_worked = true;
-                        drop_seat(&mut self.seats[index]);
+                        drop_seat(&mut self.seats[index], &self.control);
                     }
                 }
             }
             if !self.patience.is_worth_a_look(has_worked) {
+                self.watch.leave();
                 sleeper.after_look(has_worked, deadline);
             }
         }
@@ -148,6 +157,7 @@ impl Seat {
     /// False if the stage failed to start.
     fn start(&mut self, control: &Control) -> bool {
         self.view.stats.set_state(StageState::Starting);
+        self.post.enter(Call::Start, Instant::now());
         let (stage, ctx) = (&mut self.stage, &mut self.ctx);
         let outcome = guarded(|| stage.start(ctx));
         self.pass_notes(control);
@@ -157,7 +167,7 @@ impl Seat {
                 true
             }
             Err(error) => {
-                self.fail(&error, control);
+                self.fail(error, control);
                 false
             }
         }
@@ -168,8 +178,8 @@ impl Seat {
         if !self.is_started {
             return self.begin(control);
         }
-        if self.mail_flag.load(Ordering::Relaxed) {
-            self.read_mail(control);
+        if self.mail_flag.load(Ordering::Relaxed) && !self.read_mail(control) {
+            return Turn::Ended;
         }
         // A source in real time cannot wait: what finds no room is counted by its output.
         let calls = if self.view.realtime { 1 } else { self.calls() };
@@ -183,6 +193,7 @@ impl Seat {
             return Turn::Idle;
         }
         let mut worked = 0;
+        self.post.enter(Call::Process, *now);
         let (stage, ctx) = (&mut *self.stage, &mut self.ctx);
         let outcome = guarded(|| burst(stage, ctx, calls, &mut worked));
         self.pass_notes(control);
@@ -196,7 +207,7 @@ impl Seat {
             Ok(Flow::Until(moment)) => Turn::Until(moment),
             Ok(_) => Turn::Idle,
             Err(error) => {
-                self.fail(&error, control);
+                self.fail(error, control);
                 Turn::Ended
             }
         }
@@ -223,12 +234,14 @@ impl Seat {
         self.view.stats.worked(calls, took, if self.is_quick { mean } else { took });
     }
 
-    fn read_mail(&mut self, control: &Control) {
+    /// False if the stage panicked over a change: it is in no state to go on.
+    fn read_mail(&mut self, control: &Control) -> bool {
         // Acquire, pairs with the Release of the post: mail posted before the flag is in the queue.
         self.mail_flag.swap(false, Ordering::Acquire);
         while let Ok(Mail { spec, value, by }) = self.mail.try_recv() {
             let old = self.values.iter().find(|(known, _)| known.key == spec.key).map(|(_, value)| spec.to_json(value));
             let (old, new) = (old.unwrap_or_default(), spec.to_json(&value));
+            self.post.enter(Call::SetParam, Instant::now());
             let stage = &mut self.stage;
             let outcome = guarded(|| stage.set_param(spec.key, &value));
             let (stage, key, timestamp_ns) = (self.view.id.clone(), spec.key, clock::now_ns());
@@ -242,11 +255,18 @@ impl Seat {
                     control.tell(Event::ParamApplied { stage, key, old, new, at_sample, epoch, by, timestamp_ns });
                 }
                 Err(error) => {
-                    let why = error.to_string().into();
+                    let has_panicked = matches!(error, StageError::Panicked(_));
+                    let text = in_words(error);
+                    let why = text.as_str().into();
                     control.tell(Event::ParamRefused { stage, key, old, new, at_sample, why, by, timestamp_ns });
+                    if has_panicked {
+                        self.fail(StageError::Failed(text), control);
+                        return false;
+                    }
                 }
             }
         }
+        true
     }
 
     /// First sample that a change made now applies to.
@@ -260,6 +280,7 @@ impl Seat {
 
     fn finish(&mut self, control: &Control) -> Turn {
         self.view.stats.set_state(StageState::Finishing);
+        self.post.enter(Call::Finish, Instant::now());
         let (stage, ctx) = (&mut self.stage, &mut self.ctx);
         let outcome = guarded(|| stage.finish(ctx));
         self.pass_notes(control);
@@ -268,26 +289,22 @@ impl Seat {
                 self.view.stats.set_state(StageState::Done);
                 control.tell(Event::StageDone { stage: self.view.id.clone() });
             }
-            Err(error) => self.fail(&error, control),
+            Err(error) => self.fail(error, control),
         }
         Turn::Ended
     }
 
-    fn fail(&mut self, error: &StageError, control: &Control) {
-        self.view.stats.set_state(StageState::Failed);
-        let stops = self.on_fault == OnFault::Stop;
-        let error = with_causes(error);
+    fn fail(&mut self, error: StageError, control: &Control) {
+        let error = in_words(error);
         if let Some(recorder) = &self.view.recorder {
             recorder.fail(&error);
         }
-        control.tell(Event::StageFailed { stage: self.view.id.clone(), error: error.into(), stops });
-        control.count_fault(stops);
+        tell_fault(&self.view, self.on_fault, error, control);
     }
 
     fn pass_notes(&mut self, control: &Control) {
-        for note in self.ctx.take_notes() {
-            control.tell(Event::Note { stage: self.view.id.clone(), note });
-        }
+        let stage = &self.view.id;
+        self.notes.pass(&mut self.ctx, |note| control.tell_note(Event::Note { stage: stage.clone(), note }));
     }
 }
 
@@ -305,23 +322,54 @@ fn burst(stage: &mut dyn Stage, ctx: &mut StageContext, calls: u32, worked: &mut
     }
 }
 
-/// Drops a stage; its ports close, and its neighbours are woken to see it. A panic in its `Drop` harms nobody else.
-fn drop_seat(seat: &mut Option<Seat>) {
-    let Some(mut seat) = seat.take() else { return };
-    let neighbours = std::mem::take(&mut seat.neighbours);
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(seat)));
+/// Drops a stage; its ports close, and its neighbours are woken to see it. A panic in its `Drop` harms nobody else, and
+/// is told.
+fn drop_seat(seat: &mut Option<Seat>, control: &Control) {
+    let Some(Seat { stage, view, on_fault, neighbours, post, mut notes, .. }) = seat.take() else { return };
+    notes.end(|note| control.tell_note(Event::Note { stage: view.id.clone(), note }));
+    post.enter(Call::Drop, Instant::now());
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(stage))) {
+        // Not told to a recorder's handle: whether its file was closed was decided in `finish`.
+        tell_fault(&view, on_fault, format!("panicked in drop: {}", panic_text(panic)), control);
+    }
     neighbours.wake_all();
+}
+
+/// Tells that a stage is disabled. A stage counts as one fault, whatever else goes wrong while it is taken down.
+fn tell_fault(view: &NodeView, on_fault: OnFault, error: String, control: &Control) {
+    let is_first = view.stats.state() != StageState::Failed;
+    view.stats.set_state(StageState::Failed);
+    let stops = on_fault == OnFault::Stop;
+    control.tell(Event::StageFailed { stage: view.id.clone(), error: error.into(), stops });
+    if is_first {
+        control.count_fault(stops);
+    }
 }
 
 /// Calls into a stage; a panic becomes an error.
 fn guarded<T>(call: impl FnOnce() -> Result<T, StageError>) -> Result<T, StageError> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(StageError::Panicked(panic_text(&*panic))))
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(StageError::Panicked(panic_text(panic))))
 }
 
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+/// What a panic said. What it threw is a stage's own type, whose `Drop` may panic in turn outside every guard; so
+/// anything but a text is leaked.
+pub(crate) fn panic_text(panic: Box<dyn Any + Send>) -> String {
+    panic.downcast::<String>().map(|text| *text).unwrap_or_else(|panic| {
+        panic.downcast::<&str>().map(|text| (*text).to_owned()).unwrap_or_else(|panic| {
+            std::mem::forget(panic);
+            "no message".into()
+        })
+    })
+}
+
+/// An error and what caused it. A cause is a stage's own type and may panic while it is read or dropped.
+fn in_words(error: StageError) -> String {
+    let read = AssertUnwindSafe(|| {
+        let text = with_causes(&error);
+        drop(error);
+        text
+    });
+    catch_unwind(read).unwrap_or_else(|panic| format!("an error that panicked when read: {}", panic_text(panic)))
 }
 
 /// An error and what caused it, in one line.
