@@ -64,7 +64,7 @@ pub(crate) static BAD_SINK: StageDescriptor = bad("bad_sink", IN, &[], |ctx| {
     Bad::build(ctx, Some(input), None)
 });
 
-/// Holds a stage that blocks until the test lets it go.
+/// Holds a stage that blocks or spins until the test lets it go.
 #[derive(Default)]
 pub(crate) struct Door {
     /// Someone waits; it is open.
@@ -80,6 +80,10 @@ impl Door {
 
     pub(crate) fn is_someone_there(&self) -> bool {
         locked(&self.state).0
+    }
+
+    fn is_open(&self) -> bool {
+        locked(&self.state).1
     }
 
     fn pass(&self) {
@@ -188,7 +192,7 @@ impl Stage for Bad {
         if self.calls > GOOD_CALLS {
             self.misbehave("process", Some(ctx))?;
             match (self.place, self.manner) {
-                ("process", "spin") => return Ok(Flow::Again),
+                ("process", "spin") if !self.door.is_open() => return Ok(Flow::Again),
                 ("process", "packets") => (0..PACKETS).for_each(|_| self.send()),
                 _ => {}
             }

@@ -13,6 +13,7 @@ use crate::{
     Event, Graph, PipelineConfig, PipelineState, Plan, Runtime, StageRegistry, StageState,
     bad_stages::{BAD_PASS, BAD_SINK, BAD_SOURCE, Door, FLOOD, new_door},
     fixtures::{PASS, SINK, SOURCE},
+    runtime::locked,
     tests::{GENEROUS, wait_until},
     watch::STUCK_AFTER,
 };
@@ -180,16 +181,9 @@ fn a_stage_that_fails_anywhere_is_named_and_disabled_and_the_others_lose_nothing
         };
         assert!(stage == "bad" && error.contains(&expected), "{case:?}: {stage}: {error}");
         assert!(case.place != "drop" || error.starts_with("panicked in drop: "), "{error}");
-        assert_eq!((bench.runtime.faults(), bench.runtime.state()), (1, bench.state_after(&case)), "{case:?}");
+        assert_eq!((bench.runtime.faults(), bench.runtime.state()), (1, PipelineState::Stopped), "{case:?}");
         bench.assert_others_are_whole(&case);
         bench.assert_all_is_back(&case);
-    }
-}
-
-impl Bench {
-    /// `a` has not failed, so that the pipeline as a whole has not either.
-    fn state_after(&self, case: &Case) -> PipelineState {
-        if case.on_fault == "stop" { PipelineState::Failed } else { PipelineState::Stopped }
     }
 }
 
@@ -224,7 +218,7 @@ fn a_fault_that_stops_the_pipeline_stops_it_at_once_though_nobody_looks() {
         let stops = |event: &Event| matches!(event, Event::StageFailed { stage, stops: true, .. } if &**stage == "bad");
         bench.look();
         assert!(bench.seen.iter().any(stops), "{case:?}");
-        assert_eq!(bench.runtime.state(), bench.state_after(&case), "{case:?}");
+        assert_eq!(bench.runtime.state(), PipelineState::Failed, "{case:?}");
         bench.assert_all_is_back(&case);
     }
 }
@@ -247,11 +241,9 @@ fn a_stage_that_never_returns_is_named_at_the_stop_and_holds_nobody_else() {
                 bench.assert_others_are_whole(&case);
                 assert!(bench.failures().is_empty(), "{case:?}");
 
-                if case.manner == "block" {
-                    bench.door.open();
-                    wait_until("the end", || bench.runtime.has_ended());
-                    bench.assert_all_is_back(&case);
-                }
+                bench.door.open();
+                wait_until("the end", || bench.runtime.has_ended());
+                bench.assert_all_is_back(&case);
             });
         }
     });
@@ -261,16 +253,23 @@ fn a_stage_that_never_returns_is_named_at_the_stop_and_holds_nobody_else() {
 fn a_stage_that_holds_up_its_source_does_not_keep_its_siblings_from_ending() {
     let mut all = cases(&["process"], &["block", "spin"]);
     all.retain(|case| case.role == "bad_sink");
-    for case in all {
-        let mut config = case.config();
-        config["connections"][2]["overflow"] = json!("block");
-        let mut bench = Bench::new(&config);
-        let is_full = || bench.runtime.telemetry().edges[2].counts.in_flight_packets == 16;
-        wait_until("a full queue before the bad stage", is_full);
-        assert_eq!(bench.runtime.stop(PATIENCE).stuck, ["bad"], "{case:?}");
-        bench.assert_others_are_whole(&case);
-        bench.door.open();
-    }
+    thread::scope(|scope| {
+        for case in all {
+            scope.spawn(move || {
+                let mut config = case.config();
+                config["connections"][2]["overflow"] = json!("block");
+                let mut bench = Bench::new(&config);
+                let is_full = || bench.runtime.telemetry().edges[2].counts.in_flight_packets == 16;
+                wait_until("a full queue before the bad stage", is_full);
+                assert_eq!(bench.runtime.stop(PATIENCE).stuck, ["bad"], "{case:?}");
+                bench.assert_others_are_whole(&case);
+
+                bench.door.open();
+                wait_until("the end", || bench.runtime.has_ended());
+                bench.assert_all_is_back(&case);
+            });
+        }
+    });
 }
 
 #[test]
@@ -331,6 +330,19 @@ fn a_call_that_does_not_return_is_told_once_and_once_more_when_it_is_back() {
         });
         assert_eq!(told.collect::<Vec<_>>(), [(case.place, true), (case.place, false)], "{case:?}");
     }
+}
+
+#[test]
+fn a_stage_that_sleeps_is_not_told_to_be_stuck() {
+    let case = Case { role: "bad_pass", place: "nowhere", manner: "block", on_fault: "disable" };
+    let mut bench = Bench::new(&case.config());
+    bench.begin(&case);
+    bench.runtime.pause();
+    wait_until("sleep", || locked(&bench.runtime.workers).iter().all(|worker| worker.ongoing().is_none()));
+    bench.runtime.tend_at(Instant::now() + STUCK_AFTER * 2);
+
+    bench.look();
+    assert!(bench.seen.is_empty(), "{:?}", bench.seen);
 }
 
 #[test]
