@@ -14,6 +14,10 @@ mod gate;
 mod graph;
 #[cfg(test)]
 mod isolation_tests;
+#[cfg(test)]
+mod loss_stages;
+#[cfg(test)]
+mod loss_tests;
 mod neighbours;
 mod notes;
 mod patience;
