@@ -3,6 +3,7 @@ use std::{
     cell::RefCell,
     fmt,
     sync::{Arc, Condvar, Mutex},
+    time::{Duration, Instant},
 };
 
 use wavedeck_api::prelude::*;
@@ -10,7 +11,8 @@ use wavedeck_api::prelude::*;
 use crate::runtime::locked;
 
 pub(crate) const PLACES: &[&str] = &["nowhere", "build", "start", "process", "set_param", "finish", "drop"];
-pub(crate) const MANNERS: &[&str] = &["panic", "bomb", "error", "evil_error", "block", "spin", "packets", "notes"];
+pub(crate) const MANNERS: &[&str] =
+    &["panic", "bomb", "error", "evil_error", "block", "spin", "packets", "notes", "nap"];
 
 /// Notes, and packets, of a flood.
 pub(crate) const FLOOD: u64 = 100_000;
@@ -112,6 +114,7 @@ struct Bad {
     door: Arc<Door>,
     calls: u32,
     next: u64,
+    due: Option<Instant>,
 }
 
 /// A panic's payload that panics when it is dropped.
@@ -142,7 +145,7 @@ impl Bad {
         output: Option<Output<Physical>>,
     ) -> Result<Box<dyn Stage>, BuildError> {
         let (place, manner) = (PLACES[ctx.params().choice("place")], MANNERS[ctx.params().choice("manner")]);
-        let bad = Self { input, output, place, manner, door: DOOR.take(), calls: 0, next: 0 };
+        let bad = Self { input, output, place, manner, door: DOOR.take(), calls: 0, next: 0, due: None };
         bad.misbehave("build", None).expect("no error is asked for here");
         Ok(Box::new(bad))
     }
@@ -194,6 +197,15 @@ impl Stage for Bad {
             match (self.place, self.manner) {
                 ("process", "spin") if !self.door.is_open() => return Ok(Flow::Again),
                 ("process", "packets") => (0..PACKETS).for_each(|_| self.send()),
+                ("process", "nap") => {
+                    // As a source does that keeps time: nothing before it is due, then one packet and the next time.
+                    let due = *self.due.get_or_insert_with(|| Instant::now() + Duration::from_millis(5));
+                    if Instant::now() >= due {
+                        self.send();
+                        self.due = Some(due + Duration::from_secs(3600));
+                    }
+                    return Ok(Flow::Until(self.due.unwrap_or(due)));
+                }
                 _ => {}
             }
         }

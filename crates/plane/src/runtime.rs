@@ -139,6 +139,7 @@ impl Runtime {
                 is_quick: true,
                 post: Post { watch: watches[worker].clone(), seat },
                 notes: NoteLimit::new(),
+                moved: (0, 0),
             }));
         }
         let runtime = Self {

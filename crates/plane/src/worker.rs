@@ -76,6 +76,8 @@ pub(crate) struct Seat {
     pub(crate) is_quick: bool,
     pub(crate) post: Post,
     pub(crate) notes: NoteLimit,
+    /// Packets sent, and the next sample to be taken, when the stage last had nothing more to do.
+    pub(crate) moved: (u64, u64),
 }
 
 /// Most packets of this size that a stage handles in a row.
@@ -111,7 +113,12 @@ impl Worker {
             let (mut has_worked, mut deadline, mut now) = (false, None::<Instant>, Instant::now());
             for index in 0..self.seats.len() {
                 let Some(seat) = &mut self.seats[index] else { continue };
-                match seat.turn(&self.control, &mut now) {
+                let turn = seat.turn(&self.control, &mut now);
+                // Some send a packet and say in the same call when the next one is due.
+                if matches!(turn, Turn::Idle | Turn::Until(_)) && seat.has_moved_packets() {
+                    seat.neighbours.wake();
+                }
+                match turn {
                     Turn::Worked => {
                         has_worked = true;
                         seat.neighbours.wake();
@@ -221,6 +228,13 @@ impl Seat {
             let room = output.links.iter().map(|link| link.room()).min().unwrap_or(u32::MAX);
             calls.min(output.pool.free()).min(room)
         })
+    }
+
+    /// True if a packet was sent or taken since this was asked last.
+    fn has_moved_packets(&mut self) -> bool {
+        let sent: u64 = self.view.outputs.iter().map(|output| output.stats.counts().sent_packets).sum();
+        let moved = (sent, self.view.next_input_sample.load(Ordering::Relaxed));
+        moved != std::mem::replace(&mut self.moved, moved)
     }
 
     fn lacks_a_buffer(&self) -> bool {
