@@ -168,11 +168,6 @@ impl LinkStats {
         self.capacity.saturating_sub(self.depth())
     }
 
-    /// True if at most half of the room is taken. For the consumer it stays true only until the producer sends.
-    pub fn is_half_empty(&self) -> bool {
-        self.depth() <= self.capacity / 2
-    }
-
     /// True if the producer will send nothing more.
     pub fn is_closed(&self) -> bool {
         // Acquire, as in `receive`.

@@ -99,6 +99,10 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Most packets that a stage handles in a row, by the largest it reads or writes.
 fn burst(plan: &Plan, nodes: &[NodeView], stage: usize) -> u32 {
+    // What a source has written leaves the cache of its thread in any case.
+    if plan.is_source(stage) {
+        return burst_of(0);
+    }
     let edges = plan.edges.iter().filter(|edge| edge.to.0 == stage || edge.from.0 == stage);
     let outputs = edges.flat_map(|edge| nodes[edge.from.0].outputs.iter().filter(|output| output.port == edge.from.1));
     burst_of(outputs.map(|output| output.spec.packet_bytes()).max().unwrap_or(0))

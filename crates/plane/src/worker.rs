@@ -109,8 +109,13 @@ impl Worker {
     pub(crate) fn run(mut self) {
         let mut sleeper = Sleeper::new(self.bell.clone());
         self.pin();
+        let (mut now, mut has_worked) = (Instant::now(), false);
         while self.seats.iter().any(Option::is_some) {
-            let (mut has_worked, mut deadline, mut now) = (false, None::<Instant>, Instant::now());
+            // The end of the last work is the beginning of the next.
+            if !std::mem::take(&mut has_worked) {
+                now = Instant::now();
+            }
+            let mut deadline = None::<Instant>;
             for index in 0..self.seats.len() {
                 let Some(seat) = &mut self.seats[index] else { continue };
                 let turn = seat.turn(&self.control, &mut now);
@@ -121,7 +126,11 @@ impl Worker {
                 match turn {
                     Turn::Worked => {
                         has_worked = true;
-                        seat.neighbours.wake();
+                        if seat.view.realtime || !seat.is_quick {
+                            seat.neighbours.wake();
+                        } else {
+                            seat.neighbours.wake_for_many();
+                        }
                     }
                     Turn::Idle => {}
                     Turn::Until(moment) => deadline = Some(deadline.map_or(moment, |other| other.min(moment))),
@@ -130,6 +139,9 @@ impl Worker {
                         drop_seat(&mut self.seats[index], &self.control);
                     }
                 }
+            }
+            if !has_worked {
+                self.seats.iter_mut().flatten().for_each(|seat| seat.neighbours.wake_owed());
             }
             if !self.patience.is_worth_a_look(has_worked) {
                 self.watch.leave();
