@@ -1,8 +1,10 @@
 //! The program on a real pseudo-terminal: keys in, the screen as a terminal shows it out.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
 use std::{
     io::{Read, Write},
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -12,6 +14,8 @@ use crate::common::{GENEROUS, wait_until};
 /// A terminal with the program in it.
 pub(crate) struct Screen {
     parser: Arc<Mutex<vt100::Parser>>,
+    /// Held by whoever wants nobody to read.
+    reading: Arc<Mutex<()>>,
     writer: Option<Box<dyn Write + Send>>,
     master: Option<Box<dyn MasterPty + Send>>,
     pub(crate) child: Box<dyn Child + Send + Sync>,
@@ -20,9 +24,14 @@ pub(crate) struct Screen {
 impl Screen {
     /// Starts the program in a terminal of this size.
     pub(crate) fn start(home: &Path, columns: u16, rows: u16, args: &[&str]) -> Self {
+        Self::start_other(env!("CARGO_BIN_EXE_wavedeck"), home, columns, rows, args)
+    }
+
+    /// Starts another program in a terminal of this size, as one that starts ours.
+    pub(crate) fn start_other(program: &str, home: &Path, columns: u16, rows: u16, args: &[&str]) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pty");
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_wavedeck"));
+        let mut command = CommandBuilder::new(program);
         command.args(args);
         command.cwd(home);
         for (name, value) in [("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8")] {
@@ -34,15 +43,22 @@ impl Screen {
         drop(pair.slave);
         let parser = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
         let mut reader = pair.master.try_clone_reader().expect("the pty can be read");
-        let shared = parser.clone();
+        let reading = Arc::new(Mutex::new(()));
+        let (shared, may_read) = (parser.clone(), reading.clone());
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
                 shared.lock().expect("no panic").process(&bytes[..count]);
+                drop(may_read.lock());
             }
         });
         let writer = pair.master.take_writer().expect("the pty can be written");
-        Self { parser, writer: Some(writer), master: Some(pair.master), child }
+        Self { parser, reading, writer: Some(writer), master: Some(pair.master), child }
+    }
+
+    /// Reads nothing of what the program draws, but for the piece that comes next, until the guard is dropped.
+    pub(crate) fn stop_reading(&self) -> MutexGuard<'_, ()> {
+        self.reading.lock().expect("no panic")
     }
 
     /// Types.
