@@ -143,7 +143,7 @@ pub(crate) fn latency(options: &Options, report: &mut Report) {
         lines.push(line);
         let middle = |way: usize| percentiles(&readings[way], 0.5);
         report.compare(
-            format!("latency over {count} stages, default plan, p50"),
+            format!("latency over {count} stage{}, default plan, p50", if count == 1 { "" } else { "s" }),
             Unit::Nanoseconds,
             middle(0),
             ("thread per stage", middle(1)),
