@@ -1,9 +1,10 @@
 //! Takes the plane's events to where they belong: the log, the values on screen, the edit journal of a recording.
 //! Runs on a thread of its own, so that a front end that stands still holds nothing up.
 use std::{
+    collections::HashMap,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -11,21 +12,51 @@ use std::{
 
 use crossbeam::channel::Receiver;
 use wavedeck_api::{
-    handle::{ParamChange, RecordCommand, RecordingState},
+    handle::{ParamChange, RecordingState},
     stage::Level,
 };
 use wavedeck_plane::{Event, Runtime};
 
-use crate::{disk, journal::Journal, snapshot::DiskSpace};
+use crate::{disk, edit_journal::write_down, journal::Journal, snapshot::DiskSpace};
 
 /// How often space and states are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long a recorder that is held up is waited for. Changes that come meanwhile are refused before events are lost.
+const JOURNAL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The newest change of each stage that is in the log, on screen and in the edit journal, by its epoch.
+#[derive(Default)]
+pub(crate) struct Progress {
+    epochs: Mutex<HashMap<Arc<str>, u32>>,
+    has_risen: Condvar,
+}
+
+impl Progress {
+    fn reach(&self, stage: &Arc<str>, epoch: u32) {
+        self.epochs.lock().unwrap_or_else(PoisonError::into_inner).insert(stage.clone(), epoch);
+        self.has_risen.notify_all();
+    }
+
+    /// Waits for a change to be told. False if it was not by then.
+    pub(crate) fn wait_for(&self, stage: &str, epoch: u32, until: Instant) -> bool {
+        let mut epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        while epochs.get(stage).is_none_or(|told| *told < epoch) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            epochs = self.has_risen.wait_timeout(epochs, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+}
 
 pub(crate) struct Pump {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) events: Receiver<Event>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) space: Arc<Mutex<Option<DiskSpace>>>,
+    pub(crate) progress: Arc<Progress>,
     pub(crate) dir: PathBuf,
     pub(crate) closing: Arc<AtomicBool>,
 }
@@ -59,9 +90,9 @@ impl Pump {
         self.runtime.absorb(event);
         match event {
             Event::Note { stage, note } => self.journal.add(note.level, stage, note.text.clone()),
-            Event::ParamApplied { stage, key, old, new, at_sample, by, timestamp_ns, .. } => {
+            Event::ParamApplied { stage, key, old, new, at_sample, epoch, by, timestamp_ns } => {
                 self.journal.add(Level::Info, stage, format!("{key} {old} → {new} from sample {at_sample} (by {by})"));
-                self.journal_edit(ParamChange {
+                self.journal_edit(&ParamChange {
                     path: format!("{stage}.{key}"),
                     old: old.clone(),
                     new: new.clone(),
@@ -70,10 +101,11 @@ impl Pump {
                     by: by.to_string(),
                     timestamp_ns: *timestamp_ns,
                 });
+                self.progress.reach(stage, *epoch);
             }
             Event::ParamRefused { stage, key, old, new, at_sample, why, by, timestamp_ns } => {
                 self.journal.add(Level::Warn, stage, format!("{key} stays {old}: {why} (asked by {by})"));
-                self.journal_edit(ParamChange {
+                self.journal_edit(&ParamChange {
                     path: format!("{stage}.{key}"),
                     old: old.clone(),
                     new: new.clone(),
@@ -98,10 +130,9 @@ impl Pump {
         }
     }
 
-    fn journal_edit(&self, change: ParamChange) {
-        // From the request on: the recorder reads its requests in turn, so this one finds the file open.
-        if self.runtime.is_recording_open() && self.runtime.record(&RecordCommand::Param(change)).is_err() {
-            self.journal.add(Level::Error, "recording", "an edit could not be written into the recording's journal");
+    fn journal_edit(&self, change: &ParamChange) {
+        if let Err(error) = write_down(&self.runtime, change, Instant::now() + JOURNAL_PATIENCE) {
+            self.journal.add(Level::Error, "recording", error.to_string());
         }
     }
 

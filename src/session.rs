@@ -1,6 +1,7 @@
 //! The one façade over a running pipeline: requests in, snapshots and taps out. Screens, headless runs and remote
 //! clients use it and nothing else.
 mod current;
+mod edits;
 
 use std::{
     path::{Path, PathBuf},
@@ -14,14 +15,16 @@ use std::{
 use serde_json::Value;
 use wavedeck_api::{
     clock,
-    handle::{ParamChange, RecordCommand, RecorderStatus, RecordingState, TransportCommand},
-    param::Mutability,
+    handle::{RecordCommand, RecorderStatus, RecordingState, TransportCommand},
     stage::{Level, StageError},
     tap::Tap,
 };
-use wavedeck_plane::{GateError, Graph, PipelineConfig, Plan, Problems, Runtime, StageRegistry, StopReport, Telemetry};
+use wavedeck_plane::{
+    GateError, Graph, PipelineConfig, PipelineState, Plan, Problems, StageRegistry, StopReport, Telemetry,
+};
 
 use self::current::{Current, SWAP_PATIENCE, recordings_dir, session_info};
+pub use self::edits::AppliedEdit;
 use crate::{
     journal::Journal,
     library,
@@ -100,7 +103,7 @@ pub enum SessionError {
     /// The runtime refuses.
     #[error(transparent)]
     Gate(#[from] GateError),
-    /// One change of several was refused, so none was made.
+    /// A change was refused; of several, none was made.
     #[error("`{path}`: {source}")]
     Param {
         /// `stage.key`.
@@ -202,10 +205,14 @@ impl Session {
     /// # Errors
     /// Why it was refused; nothing has changed then.
     pub fn request(&self, request: Request, by: &str) -> Result<Response, SessionError> {
+        use PipelineState::{Paused, Running};
         let current = self.current();
         let runtime = &current.runtime;
         tracing::debug!(by, ?request, "request");
         match request {
+            Request::Pause | Request::Resume if !matches!(runtime.state(), Running | Paused) => {
+                return Err(SessionError::State("the pipeline has ended: there is nothing to pause or resume".into()));
+            }
             Request::Pause => runtime.pause(),
             Request::Resume => runtime.resume(),
             Request::RecordStart { name } => runtime.start_recording(|| session_info(runtime, name))?,
@@ -333,48 +340,6 @@ impl Session {
         self.inner.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set_params(&self, runtime: &Runtime, changes: &[ParamEdit], by: &str) -> Result<Response, SessionError> {
-        let place = |edit: &ParamEdit| format!("{}.{}", edit.stage, edit.key);
-        let mut needs_restart = false;
-        for edit in changes {
-            let checked = runtime.check_param(&edit.stage, &edit.key, &edit.value);
-            let (_, spec, _) = checked.map_err(|source| SessionError::Param { path: place(edit), source })?;
-            needs_restart |= spec.mutability == Mutability::Fixed;
-        }
-        if needs_restart {
-            return self.restart_with(runtime, changes, by);
-        }
-        for edit in changes {
-            if let Err(source) = runtime.set_param(&edit.stage, &edit.key, &edit.value, by) {
-                self.inner.journal.add(Level::Warn, &edit.stage, format!("{by}: {} refused: {source}", edit.key));
-                journal_refusal(runtime, edit, by);
-                return Err(SessionError::Param { path: place(edit), source });
-            }
-        }
-        Ok(Response::Posted { tickets: changes.len() })
-    }
-
-    /// Restarts the pipeline with other values. The old one goes on if the new one cannot be built.
-    fn restart_with(&self, runtime: &Runtime, changes: &[ParamEdit], by: &str) -> Result<Response, SessionError> {
-        if runtime.recording_state() == RecordingState::Recording {
-            return Err(SessionError::Gate(GateError::Stage(StageError::Busy)));
-        }
-        let mut config = runtime.running_config();
-        for edit in changes {
-            if let Some(stage) = config.stages.iter_mut().find(|stage| stage.id == edit.stage) {
-                stage.params.insert(edit.key.clone(), edit.value.clone());
-            }
-        }
-        if let Err(error) = self.swap(&config) {
-            self.inner.journal.add(Level::Warn, "session", format!("{by}: no restart: {error}"));
-            return Err(error);
-        }
-        let edits: Vec<String> =
-            changes.iter().map(|edit| format!("{}.{} = {}", edit.stage, edit.key, edit.value)).collect();
-        self.inner.journal.add(Level::Info, "session", format!("restarted with {} (by {by})", edits.join(", ")));
-        Ok(Response::Done)
-    }
-
     /// Puts another pipeline in the place of the running one. The old one comes back if the new one does not start.
     fn swap(&self, config: &PipelineConfig) -> Result<(), SessionError> {
         let _one_at_a_time = held(&self.inner.swapping);
@@ -409,31 +374,6 @@ impl Session {
 /// recording too, so the larger count holds the smaller one.
 pub(crate) fn all_lost(telemetry: &Telemetry, recorder: Option<&RecorderStatus>) -> u64 {
     telemetry.lost_samples().max(recorder.map_or(0, |recorder| recorder.lost_samples))
-}
-
-/// A refused edit belongs in the journal of an open recording as much as an applied one.
-fn journal_refusal(runtime: &Runtime, edit: &ParamEdit, by: &str) {
-    if !runtime.is_recording_open() {
-        return;
-    }
-    let plan = runtime.plan();
-    let index = plan.stages.iter().position(|stage| *stage.id == *edit.stage);
-    let old = index.and_then(|index| {
-        let values = runtime.values();
-        let found = values[index].iter().find(|(spec, _)| spec.key == edit.key);
-        found.map(|(spec, value)| spec.to_json(value))
-    });
-    let change = ParamChange {
-        path: format!("{}.{}", edit.stage, edit.key),
-        old: old.unwrap_or_default(),
-        new: edit.value.clone(),
-        at_sample: 0,
-        applied: false,
-        by: by.to_owned(),
-        timestamp_ns: clock::now_ns(),
-    };
-    // The recorder says itself when it cannot keep up; the refusal stands either way.
-    let _ = runtime.record(&RecordCommand::Param(change));
 }
 
 /// One status over all recorders: counts added, the rest from the first.

@@ -19,7 +19,7 @@ use super::{SessionError, held};
 use crate::{
     journal::Journal,
     library,
-    pump::Pump,
+    pump::{Progress, Pump},
     snapshot::{DiskSpace, OutputInfo},
 };
 
@@ -36,6 +36,8 @@ pub(super) struct Current {
     pub(super) name: Arc<str>,
     pub(super) outputs: Arc<[OutputInfo]>,
     pub(super) space: Arc<Mutex<Option<DiskSpace>>>,
+    /// How far the pump has come with the changes of each stage.
+    pub(super) progress: Arc<Progress>,
     closing: Arc<AtomicBool>,
     pump: Mutex<Option<JoinHandle<()>>>,
 }
@@ -54,12 +56,13 @@ impl Current {
             runtime.outputs().map(|(stage, port, spec)| OutputInfo { stage: stage.clone(), port, spec: spec.clone() });
         let outputs: Arc<[OutputInfo]> = outputs.collect();
         let name: Arc<str> = runtime.plan().config.name.as_str().into();
-        let (space, closing) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let (space, progress, closing) = (Arc::default(), Arc::default(), Arc::new(AtomicBool::new(false)));
         let pump = Pump {
             runtime: runtime.clone(),
             events,
             journal: journal.clone(),
             space: Arc::clone(&space),
+            progress: Arc::clone(&progress),
             dir: recordings_dir(&runtime),
             closing: closing.clone(),
         };
@@ -72,6 +75,7 @@ impl Current {
             name,
             outputs,
             space,
+            progress,
             closing,
             pump: Mutex::new(Some(thread)),
         };

@@ -189,11 +189,11 @@ pub type TransportHandle = Handle<TransportCommand, TransportStatus>;
 pub type TransportSeat = HandleSeat<TransportCommand, TransportStatus>;
 
 /// Requests that may wait for a stage.
-const MAX_WAITING: usize = 64;
+pub const MAX_WAITING: u64 = 64;
 
 /// Makes both ends; `bell` wakes the stage's worker.
 pub fn handle<C, T: Default + Clone>(bell: Bell, first: T) -> (Handle<C, T>, HandleSeat<C, T>) {
-    let (sender, receiver) = bounded(MAX_WAITING);
+    let (sender, receiver) = bounded(MAX_WAITING as usize);
     let status = Arc::new(Mutex::new(first));
     let obeyed = Arc::new(AtomicU64::new(0));
     let seat = HandleSeat { commands: receiver, status: status.clone(), taken: Cell::new(0), obeyed: obeyed.clone() };
@@ -225,6 +225,11 @@ impl<C, T: Default + Clone> Handle<C, T> {
     pub fn is_settled(&self) -> bool {
         // Acquire, pairs with the Release in `next_request`.
         self.obeyed.load(Ordering::Acquire) >= self.posted.load(Ordering::Relaxed)
+    }
+
+    /// How many requests wait for the stage or are being carried out; 0 if nobody is left to do it.
+    pub fn waiting(&self) -> u64 {
+        self.posted.load(Ordering::Relaxed).saturating_sub(self.obeyed.load(Ordering::Relaxed))
     }
 
     /// What the stage last published.
@@ -275,9 +280,9 @@ mod tests {
         ours.request(7).expect("there is room");
         assert!(!ours.is_settled());
         assert_eq!(seat.next_request(), Some(7));
-        assert!(!ours.is_settled(), "it is being carried out");
+        assert!(!ours.is_settled() && ours.waiting() == 1, "it is being carried out");
         assert_eq!(seat.next_request(), None);
-        assert!(ours.is_settled());
+        assert!(ours.is_settled() && ours.waiting() == 0);
     }
 
     #[test]
@@ -287,6 +292,6 @@ mod tests {
         drop(seat);
         assert!(ours.is_settled());
         assert_eq!(ours.request(8), Err(NotTaken));
-        assert!(ours.is_settled());
+        assert!(ours.is_settled() && ours.waiting() == 0);
     }
 }

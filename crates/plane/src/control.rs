@@ -59,6 +59,11 @@ impl Control {
         }
     }
 
+    /// True if so many events wait that a flood of further ones could be lost.
+    pub(crate) fn has_many_events(&self) -> bool {
+        self.events.capacity().is_some_and(|most| self.events.len() > most / 2)
+    }
+
     pub(crate) fn lost_events(&self) -> u64 {
         self.lost_events.load(Ordering::Relaxed)
     }

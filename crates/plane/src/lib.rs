@@ -11,6 +11,8 @@ mod event;
 #[cfg(test)]
 mod fixtures;
 mod gate;
+#[cfg(test)]
+mod gate_tests;
 mod graph;
 #[cfg(test)]
 mod isolation_tests;
@@ -36,6 +38,7 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod ticket;
 mod watch;
 mod worker;
 
@@ -43,7 +46,7 @@ pub use config::{
     ConnectionConfig, LockRule, MAX_CAPACITY, MAX_CONFIG_BYTES, OnFault, PipelineConfig, PoolConfig, StageConfig,
 };
 pub use event::Event;
-pub use gate::{GateError, RecordingLock};
+pub use gate::{Change, GateError, RecordingLock};
 pub use graph::Graph;
 pub use plan::{DEFAULT_CAPACITY, Plan, PlannedEdge, PlannedStage, PlannedWorker, RECORDER, RECORDER_CAPACITY};
 pub use problem::{Problem, Problems};
@@ -52,3 +55,4 @@ pub use runtime::{PipelineState, Runtime};
 pub use sizing::{QueueAdvice, packets_needed};
 pub use stop::StopReport;
 pub use telemetry::{EdgeTelemetry, PoolTelemetry, StageState, StageTelemetry, Telemetry};
+pub use ticket::{Outcome, Ticket};

@@ -39,7 +39,7 @@ use crate::{
 /// Longest time that one call into a stage may wait.
 const TICK: Duration = Duration::from_millis(20);
 /// Changes that may wait for one stage.
-const MAILBOX: usize = 64;
+pub(crate) const MAILBOX: usize = 64;
 /// Events that may wait for the session.
 const MAX_EVENTS: usize = 4096;
 

@@ -52,6 +52,13 @@ pub enum StageState {
     Failed,
 }
 
+impl StageState {
+    /// True once the stage is not called any more.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Failed)
+    }
+}
+
 /// Counters of one stage.
 #[derive(Clone, Debug, Serialize)]
 pub struct StageTelemetry {

@@ -29,6 +29,7 @@ use crate::{
     notes::NoteLimit,
     patience::Patience,
     telemetry::StageState,
+    ticket::Outcome,
     watch::{Call, Post, Watch},
 };
 
@@ -47,6 +48,8 @@ pub(crate) struct Mail {
     pub(crate) spec: &'static ParamSpec,
     pub(crate) value: ParamValue,
     pub(crate) by: Arc<str>,
+    /// Takes one answer; nobody may be waiting for it.
+    pub(crate) answer: Sender<Outcome>,
 }
 
 /// The posting end of a stage's mailbox.
@@ -164,6 +167,7 @@ impl Seat {
     /// Sources open their devices only when the rest is ready, and not at all if the pipeline is stopped before that.
     fn begin(&mut self, control: &Control) -> Turn {
         if self.is_source && control.is_stopping() {
+            self.view.stats.set_state(StageState::Done);
             return Turn::Ended;
         }
         if self.is_source && !control.may_go() {
@@ -264,7 +268,7 @@ impl Seat {
     fn read_mail(&mut self, control: &Control) -> bool {
         // Acquire, pairs with the Release of the post: mail posted before the flag is in the queue.
         self.mail_flag.swap(false, Ordering::Acquire);
-        while let Ok(Mail { spec, value, by }) = self.mail.try_recv() {
+        while let Ok(Mail { spec, value, by, answer }) = self.mail.try_recv() {
             let old = self.values.iter().find(|(known, _)| known.key == spec.key).map(|(_, value)| spec.to_json(value));
             let (old, new) = (old.unwrap_or_default(), spec.to_json(&value));
             self.post.enter(Call::SetParam, Instant::now());
@@ -272,25 +276,31 @@ impl Seat {
             let outcome = guarded(|| stage.set_param(spec.key, &value));
             let (stage, key, timestamp_ns) = (self.view.id.clone(), spec.key, clock::now_ns());
             let at_sample = self.next_sample();
-            match outcome {
+            let outcome = match outcome {
                 Ok(()) => {
                     if let Some(slot) = self.values.iter_mut().find(|(known, _)| known.key == key) {
                         slot.1 = value;
                     }
                     let epoch = self.view.epoch.fetch_add(1, Ordering::Relaxed) + 1;
                     control.tell(Event::ParamApplied { stage, key, old, new, at_sample, epoch, by, timestamp_ns });
+                    Outcome::Applied { at_sample, epoch }
                 }
                 Err(error) => {
                     let has_panicked = matches!(error, StageError::Panicked(_));
                     let text = in_words(error);
-                    let why = text.as_str().into();
-                    control.tell(Event::ParamRefused { stage, key, old, new, at_sample, why, by, timestamp_ns });
+                    let why: Arc<str> = text.as_str().into();
+                    let event =
+                        Event::ParamRefused { stage, key, old, new, at_sample, why: why.clone(), by, timestamp_ns };
+                    control.tell(event);
                     if has_panicked {
+                        let _ = answer.try_send(Outcome::Refused { why });
                         self.fail(StageError::Failed(text), control);
                         return false;
                     }
+                    Outcome::Refused { why }
                 }
-            }
+            };
+            let _ = answer.try_send(outcome);
         }
         true
     }
