@@ -5,7 +5,8 @@ use std::{
     thread,
 };
 
-use wavedeck_api::stage::Level;
+use wavedeck_api::stage::{Level, StageError};
+use wavedeck_plane::GateError;
 
 use super::{
     app::{App, View},
@@ -150,12 +151,22 @@ impl Performer {
     }
 }
 
-/// Findings about a pipeline come as a list; a message has room for the first.
+/// Findings about a pipeline come as a list; a message has room for the first. What is locked comes with the key that
+/// frees it.
 fn in_one_line(error: &SessionError) -> String {
     match error {
+        SessionError::Param { source: GateError::Stage(StageError::Busy), .. } => format!("{error}; R pauses it"),
+        SessionError::Param { source: GateError::Stage(StageError::BusyRunning), .. } => {
+            format!("{error}; p pauses it")
+        }
+        SessionError::Gate(GateError::Stage(StageError::Busy)) => format!("{error}; a restart needs its end: S"),
         SessionError::Config(problems) => {
             problems.list().first().map_or_else(|| problems.to_string(), |problem| problem.what.clone())
         }
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+#[path = "perform_tests.rs"]
+mod tests;

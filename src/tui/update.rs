@@ -400,7 +400,8 @@ fn form(app: &mut App, snapshot: &Snapshot, action: &Action) -> Vec<Effect> {
                 app.say(Level::Info, format!("took back {}.{}", edit.stage, edit.key));
             }
         }
-        Action::Apply => return apply(app, snapshot),
+        // Whether they are locked is for the session to say: it knows it now, and a refusal is journaled.
+        Action::Apply => return vec![Effect::Apply(app.form.staged.clone())],
         _ => change(app, snapshot, action),
     }
     Vec::new()
@@ -430,21 +431,6 @@ fn change(app: &mut App, snapshot: &Snapshot, action: &Action) {
         },
         _ => {}
     }
-}
-
-fn apply(app: &mut App, snapshot: &Snapshot) -> Vec<Effect> {
-    let is_locked = |edit: &&Staged| {
-        let stage = snapshot.stages.iter().find(|stage| stage.id == edit.stage);
-        let row = stage.and_then(|stage| stage.params.iter().find(|(spec, _)| spec.key == edit.key));
-        row.is_some_and(|(spec, _)| snapshot.why_locked(spec).is_some())
-    };
-    if let Some(edit) = app.form.staged.iter().find(is_locked) {
-        let why = snapshot.locked.unwrap_or("a recording is open: finish it with S first");
-        let text = format!("edits stay staged: {}.{}: {why}", edit.stage, edit.key);
-        app.say(Level::Warn, text);
-        return Vec::new();
-    }
-    vec![Effect::Apply(app.form.staged.clone())]
 }
 
 /// Takes the answer to [`Effect::Apply`]: what was posted is staged no more, what was refused stays.

@@ -200,15 +200,15 @@ fn edits_stay_staged_when_the_session_is_busy() {
 }
 
 #[test]
-fn edits_staged_before_a_recording_wait_for_its_end() {
+fn edits_staged_before_a_recording_are_for_the_session_to_refuse() {
     let snapshot = fixtures::snapshot();
     let mut app = at_field("cutoff_hz", &snapshot);
     press(&mut app, &snapshot, Key::Right);
 
-    assert!(press(&mut app, &fixtures::recording(), Key::Char('a')).is_empty());
+    let effects = press(&mut app, &fixtures::recording(), Key::Char('a'));
 
-    assert_eq!(app.form.staged.len(), 1);
-    assert!(app.message.is_some_and(|m| m.text.contains("stay staged")));
+    assert!(matches!(&effects[..], [Effect::Apply(edits)] if *edits == app.form.staged), "{effects:?}");
+    assert_eq!(app.form.staged.len(), 1, "staged until the session has taken them");
 }
 
 #[test]
