@@ -33,6 +33,7 @@ static KEEP: StageDescriptor = StageDescriptor {
     realtime: false,
     in_place: false,
     blocking: true,
+    max_latency_ms: 1.0,
     build: Keep::build,
 };
 
