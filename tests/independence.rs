@@ -73,10 +73,12 @@ impl Bench {
         self.home.path().join("rec")
     }
 
-    /// What makes the program record this pipeline on a screen.
-    fn args(&self) -> [String; 5] {
-        let set = format!("rec.dir={}", self.dir().display());
-        ["run".into(), self.config.display().to_string(), "--record".into(), "--set".into(), set]
+    /// What makes the program record this pipeline on a screen. If the test fails, the recording goes on without its
+    /// terminal as it should: the time ends it then.
+    fn args(&self) -> [String; 7] {
+        let (config, set) = (self.config.display().to_string(), format!("rec.dir={}", self.dir().display()));
+        let [run, record, flag, time, minutes] = ["run", "--record", "--set", "--duration", "10m"].map(String::from);
+        [run, config, record, flag, set, time, minutes]
     }
 
     /// Bytes in the file.
