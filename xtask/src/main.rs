@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask ci | test | lint | loom | miri | new-stage NAME`.
+//! Developer tasks: `cargo xtask ci | test | lint | loom | miri | tsan | new-stage NAME`.
 mod new_stage;
 
 use std::{
@@ -15,18 +15,20 @@ cargo xtask TASK
   test            cargo test --workspace
   lint            format, clippy and documentation, warnings are errors
   loom            every interleaving of the lock-free models in crates/api
-  miri            undefined behaviour in the pool, the links and the bell (nightly)
+  miri            undefined behaviour in pools, links, ports and bells (nightly)
+  tsan            data races in the same and in whole pipelines (nightly, builds std)
   new-stage NAME  a new stage in stages/NAME.rs, registered and tested";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
-        ["ci"] => test().and_then(|()| lint()).and_then(|()| loom()).and_then(|()| miri()),
+        ["ci"] => [test, lint, loom, miri, tsan].into_iter().try_for_each(|task| task()),
         ["test"] => test(),
         ["lint"] => lint(),
         ["loom"] => loom(),
         ["miri"] => miri(),
+        ["tsan"] => tsan(),
         ["new-stage", name] => new_stage::create(name),
         _ => {
             eprintln!("{HELP}");
@@ -60,11 +62,30 @@ fn loom() -> anyhow::Result<()> {
 }
 
 fn miri() -> anyhow::Result<()> {
-    let settings = [("MIRIFLAGS", "-Zmiri-strict-provenance"), ("CARGO_TARGET_DIR", "target/miri")];
-    for part in ["pool::", "link::"] {
-        run(&format!("cargo +nightly miri test -p wavedeck-api --lib {part}"), &settings)?;
+    // Once switching threads at random, once only where they wait, as a machine with nothing else to do does.
+    for switching in ["", " -Zmiri-preemption-rate=0"] {
+        let flags = format!("-Zmiri-strict-provenance{switching}");
+        let settings = [("MIRIFLAGS", flags.as_str()), ("CARGO_TARGET_DIR", "target/miri")];
+        run("cargo +nightly miri test -p wavedeck-api --lib -- pool:: free_list:: link:: port:: bell::", &settings)?;
     }
     Ok(())
+}
+
+fn tsan() -> anyhow::Result<()> {
+    // Only a std that is instrumented as well has no races of its own to report, and it is built for a named target.
+    let host = host()?;
+    // Instrumented code is slow, and more cases of one property find no other races.
+    let settings = [("RUSTFLAGS", "-Zsanitizer=thread"), ("CARGO_TARGET_DIR", "target/tsan"), ("PROPTEST_CASES", "8")];
+    let cargo = format!("cargo +nightly test -Zbuild-std --target {host}");
+    run(&format!("{cargo} -p wavedeck-api -p wavedeck-plane --lib"), &settings)
+}
+
+/// The target this machine's compiler builds for.
+fn host() -> anyhow::Result<String> {
+    let output = Command::new("rustc").arg("-vV").output().context("`rustc` cannot be started")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let host = said.lines().find_map(|line| line.strip_prefix("host: ")).context("`rustc -vV` names no host")?;
+    Ok(host.to_owned())
 }
 
 fn run(line: &str, settings: &[(&str, &str)]) -> anyhow::Result<()> {
