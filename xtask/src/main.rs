@@ -1,4 +1,5 @@
-//! Developer tasks: `cargo xtask ci | test | lint | loom | miri | tsan | new-stage NAME`.
+//! Developer tasks: `cargo xtask ci | test | lint | loom | mutants | miri | tsan | new-stage NAME`.
+mod mutants;
 mod new_stage;
 
 use std::{
@@ -11,10 +12,11 @@ use anyhow::{Context, bail};
 const HELP: &str = "\
 cargo xtask TASK
 
-  ci              everything below but new-stage, in the order in which it fails soonest
+  ci              everything below but mutants and new-stage, in the order in which it fails soonest
   test            cargo test --workspace
   lint            format, clippy and documentation, warnings are errors
   loom            every interleaving of the lock-free models in crates/api
+  mutants         breaks what each model is about, and wants the model to fail
   miri            undefined behaviour in pools, links, ports and bells (nightly)
   tsan            data races in the same and in whole pipelines (nightly, builds std)
   new-stage NAME  a new stage in stages/NAME.rs, registered and tested";
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         ["test"] => test(),
         ["lint"] => lint(),
         ["loom"] => loom(),
+        ["mutants"] => mutants::run(),
         ["miri"] => miri(),
         ["tsan"] => tsan(),
         ["new-stage", name] => new_stage::create(name),

@@ -70,7 +70,12 @@ const MUTANTS: &[Mutant] = &[
         "word & CLOSED != 0",
         "the_last_of_two_holders",
     ),
-    mutant("free_list.rs", "count(before) + held == self.buffers()", "held == self.buffers()", "the_last_of_two_holders"),
+    mutant(
+        "free_list.rs",
+        "count(before) + held == self.buffers()",
+        "held == self.buffers()",
+        "the_last_of_two_holders",
+    ),
     mutant(
         "pool.rs",
         "refs.load(Ordering::Acquire) == 1 || refs.fetch_sub",
