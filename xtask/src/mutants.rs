@@ -126,6 +126,12 @@ const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "link.rs",
+        "stats.producer.dropped.add(rest.in_flight_packets, rest.in_flight_samples);",
+        "let _ = rest;",
+        "a_link_that_is_closed_and_abandoned",
+    ),
+    mutant(
+        "link.rs",
         "consumer.consumed_packets.store(packets, Ordering::Release)",
         "consumer.consumed_packets.store(packets, Ordering::Relaxed)",
         "a_producer_that_waits_for_room_is_woken",

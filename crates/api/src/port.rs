@@ -325,3 +325,6 @@ impl AnyInput {
 pub(crate) fn kinds(accepts: &[SignalKind]) -> String {
     accepts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
 }
+
+#[cfg(all(test, not(wavedeck_loom)))]
+mod tests;

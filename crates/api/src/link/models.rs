@@ -177,3 +177,25 @@ fn a_producer_that_waits_for_room_sees_a_stop() {
         assert_eq!((stats.counts().in_flight_packets, pool.free()), (0, 3));
     });
 }
+
+/// Fails (a packet in flight for ever) when the end that leaves last leaves out what is still queued.
+#[test]
+fn a_link_that_is_closed_and_abandoned_from_outside_leaves_no_packet_uncounted() {
+    loom::model(|| {
+        let Ends { mut pool, mut sender, mut receiver, stats } = ends(1, Overflow::Block);
+        let given_up = stats.clone();
+        let producer = thread::spawn(move || {
+            sender.send(numbered(&mut pool, 1));
+            sender.send(numbered(&mut pool, 2));
+            pool
+        });
+        given_up.close();
+        given_up.abandon();
+        while let Recv::Packet(_) = receiver.receive() {}
+        drop(receiver);
+        let pool = producer.join().expect("no panic");
+        let counts = stats.counts();
+        assert_eq!(counts.consumed_packets + counts.dropped_packets, 2);
+        assert_eq!((counts.in_flight_packets, pool.free()), (0, 3));
+    });
+}
