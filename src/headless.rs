@@ -101,6 +101,7 @@ fn status_json(snapshot: &Snapshot) -> serde_json::Value {
         "worst_queue": snapshot.telemetry.worst_queue().map(|(fill, edge)| json!({ "edge": edge.id, "fill": fill })),
         "worst_pool": snapshot.telemetry.worst_pool().map(|(fill, pool)| json!({ "pool": pool.name, "fill": fill })),
         "disk": snapshot.disk,
+        "advice": snapshot.telemetry.advice,
     })
 }
 

@@ -161,9 +161,9 @@ impl Pump {
     /// Says once of each queue that it is too small for what its reader was seen to take.
     fn tell_advice(&self, told: &mut Vec<Arc<str>>) {
         for advice in self.runtime.telemetry().advice {
-            if !told.contains(&advice.queue) {
+            if !told.contains(&advice.edge) {
                 self.journal.add(Level::Warn, "queue", format!("{advice}: {}", advice.reason()));
-                told.push(advice.queue);
+                told.push(advice.edge);
             }
         }
     }

@@ -20,8 +20,6 @@ use crate::session::{ParamEdit, Request, Session, SessionError};
 pub const MAX_REQUEST_BYTES: usize = 64 << 10;
 /// How long a stage may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Most characters of a message.
-const MAX_MESSAGE: usize = 500;
 /// What every mistake of form is answered with.
 const EXAMPLE: &str = r#"{"stage_id": "gain1", "cmd": "UpdateParam", "key": "gain", "value": 1.5}"#;
 
@@ -69,10 +67,9 @@ struct Refusal {
 /// Carries out a request in the short form and answers it, waiting at most a few seconds. `by` names the client in logs
 /// and in the edit journal.
 pub fn answer(session: &Session, text: &str, by: &str) -> String {
-    let answer = obey(session, text, by).unwrap_or_else(|Refusal { code, message }| {
-        let message: String = message.chars().take(MAX_MESSAGE).collect();
-        json!({ "ok": false, "error": { "code": code, "message": message } })
-    });
+    let answer = obey(session, text, by).unwrap_or_else(
+        |Refusal { code, message }| json!({ "ok": false, "error": { "code": code, "message": message } }),
+    );
     answer.to_string()
 }
 

@@ -101,6 +101,26 @@ fn every_mistake_of_a_config_is_told_at_once() {
 }
 
 #[test]
+fn check_says_which_queue_is_too_small_and_why_stages_share_a_thread() {
+    let home = tempfile::tempdir().expect("a folder");
+    // Packets of 20 ms, and a thread that may be away for 1 + 5 = 6 ms: one is enough. 1000 ms before a disk need 50.
+    let pipeline = json!({ "version": 1, "name": "x",
+        "stages": [ { "id": "board", "type": "synthetic", "params": { "rate_hz": 1000.0 } },
+                    { "id": "volts", "type": "to_voltage" }, { "id": "psd", "type": "fft" },
+                    { "id": "rec", "type": "record" } ],
+        "connections": [ { "from": "board", "to": "volts", "capacity": 1 }, { "from": "volts", "to": "psd" },
+                         { "from": "board", "to": "rec", "capacity": 49 } ] });
+    let config = write(home.path(), "x.json", &pipeline);
+    let printed = succeed(home.path(), &["check", &config]);
+    assert!(printed.contains("queue rec.raw holds 49, needs 50") && !printed.contains("queue volts"), "{printed}");
+    assert!(printed.contains("write \"capacity\": 50, since rec may be away for 1000 ms"), "{printed}");
+    assert!(printed.contains("[a chain begins behind board]"), "{printed}");
+    let json: Value = serde_json::from_str(&succeed(home.path(), &["check", &config, "--json"])).expect("JSON");
+    assert_eq!(json["plan"]["notes"][0]["at"], "/connections/2/capacity", "{json}");
+    assert_eq!(json["plan"]["threads"][1]["why"], "a chain begins behind board");
+}
+
+#[test]
 fn a_stage_that_cannot_be_built_points_at_its_place() {
     let home = tempfile::tempdir().expect("a folder");
     let output = run(home.path(), &["check", &demo(), "--set", "clean.lowpass_hz=200"]);

@@ -245,7 +245,7 @@ fn of_several_changes_all_are_made_or_none() {
 #[test]
 fn changes_are_refused_before_the_events_of_others_are_lost() {
     let (runtime, events) = running();
-    let applied = (0..).map_while(|_| set(&runtime, 2.0).ok()).count();
+    let applied = (0..100_000).map_while(|_| set(&runtime, 2.0).ok()).count();
     assert!(matches!(set(&runtime, 2.0), Err(GateError::Crowded { .. })));
     assert_eq!((events.len(), runtime.telemetry().lost_events), (applied, 0));
     assert_eq!(events.try_iter().count(), applied);
@@ -258,6 +258,15 @@ struct Seen {
     answered: Instant,
     value: f64,
     outcome: Result<(u64, u32), GateError>,
+}
+
+/// Lets the clients end, also when a test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn change_often(runtime: &Runtime, first: u32, is_over: &AtomicBool) -> Vec<Seen> {
@@ -279,9 +288,10 @@ fn clients_that_race_each_other_and_a_lock_are_all_answered_and_none_passes_whil
     const ROUNDS: u32 = if cfg!(miri) { 3 } else { 200 };
     let (runtime, events) = running();
     let is_over = AtomicBool::new(false);
-    let mut locked = Vec::new();
+    let (mut locked, mut marks, mut between) = (Vec::new(), Vec::new(), Vec::new());
     let (clients, mut told) = thread::scope(|scope| {
         let (runtime, events, is_over) = (&runtime, &events, &is_over);
+        let over = Over(is_over);
         let clients = [100, 101].map(|first| scope.spawn(move || change_often(runtime, first, is_over)));
         let reader = scope.spawn(move || {
             let mut told = Vec::new();
@@ -294,27 +304,38 @@ fn clients_that_race_each_other_and_a_lock_are_all_answered_and_none_passes_whil
             let before = runtime.telemetry().stages[1].packets;
             wait_until("some packets", || runtime.telemetry().stages[1].packets > before + u64::from(count));
         };
+        // Passes the lock, behind all that was posted before; gives its place in the order of changes.
+        let mut mark = || {
+            let ticket = runtime.set_param("b", "label", &json!("x"), "test").expect("cosmetic");
+            let Ok(Outcome::Applied { at_sample, epoch }) = ticket.wait(GENEROUS) else { panic!("not applied") };
+            marks.push((epoch, (at_sample, None)));
+            epoch
+        };
         for round in 0..ROUNDS {
             let_pass(round % 7);
             let guard = runtime.lock_for_recording();
             let begin = Instant::now();
+            let first = mark();
             let_pass(round % 5);
+            between.push(mark() - first);
             locked.push((begin, Instant::now()));
             drop(guard);
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         (clients.map(|client| client.join().expect("no panic")), reader.join().expect("no panic"))
     });
     told.extend(events.try_iter());
     let seen: Vec<&Seen> = clients.iter().flatten().collect();
     let within = |seen: &Seen| locked.iter().any(|(begin, end)| seen.asked > *begin && seen.answered < *end);
     let touches = |seen: &Seen| locked.iter().any(|(begin, end)| seen.answered > *begin && seen.asked < *end);
-    let (mut by_epoch, mut refused) = (BTreeMap::new(), 0);
+    assert!(between.iter().all(|changes| *changes == 1), "only what was posted before a lock is applied under it");
+    let mut by_epoch: BTreeMap<u32, (u64, Option<f64>)> = marks.into_iter().collect();
+    let mut refused = 0;
     for seen in &seen {
         match &seen.outcome {
             Ok((at_sample, epoch)) => {
                 assert!(!within(seen), "applied under the lock: {}", seen.value);
-                assert!(by_epoch.insert(*epoch, (*at_sample, seen.value)).is_none(), "epoch {epoch} twice");
+                assert!(by_epoch.insert(*epoch, (*at_sample, Some(seen.value))).is_none(), "epoch {epoch} twice");
             }
             Err(error) => {
                 assert!(error.is_busy(), "{error}");
@@ -330,9 +351,10 @@ fn clients_that_race_each_other_and_a_lock_are_all_answered_and_none_passes_whil
     assert!(by_epoch.values().map(|(at_sample, _)| at_sample).is_sorted(), "samples in the order of epochs");
     let applied = told.iter().map(|event| {
         let Event::ParamApplied { at_sample, epoch, new, .. } = event else { panic!("{event:?}") };
-        (*epoch, (*at_sample, new.as_f64().expect("a number")))
+        (*epoch, (*at_sample, new.as_f64()))
     });
     assert!(applied.eq(by_epoch.iter().map(|(epoch, change)| (*epoch, *change))));
     told.iter().for_each(|event| runtime.absorb(event));
-    assert_eq!(Some(runtime.values()[1].float("gain")), by_epoch.values().last().map(|(_, value)| *value));
+    let last = by_epoch.values().rev().find_map(|(_, value)| *value);
+    assert_eq!(Some(runtime.values()[1].float("gain")), last);
 }

@@ -97,7 +97,9 @@ impl Graph {
         let advice =
             sizing::too_small(&plan, |stage| &nodes[stage].view, |stage| plan.stages[stage].descriptor.max_latency_ms);
         let mut plan = plan;
-        plan.warnings.extend(advice.iter().map(|(index, advice)| sizing::warning(*index, advice)));
+        let warnings: Vec<Problem> =
+            advice.iter().map(|(index, advice)| sizing::warning(&plan, *index, advice)).collect();
+        plan.warnings.extend(warnings);
         Ok(Self { plan, nodes, links, bells })
     }
 

@@ -30,6 +30,8 @@ pub struct Plan {
     pub stages: Vec<PlannedStage>,
     /// Connections in the order of the config.
     pub edges: Vec<PlannedEdge>,
+    /// So many of them were written by the user; the others were added with a recorder.
+    pub written_connections: usize,
     /// Indices of `stages` such that every stage comes after those it reads from.
     pub order: Vec<usize>,
     /// Threads, each with its stages in processing order.
@@ -87,6 +89,7 @@ impl Plan {
     /// Every mistake at once.
     pub fn new(config: &PipelineConfig, registry: &StageRegistry) -> Result<Self, Problems> {
         let mut found = Vec::new();
+        let written_connections = config.connections.len();
         let config = with_recorder(config, registry);
         let stages = plan_stages(&config, registry, &mut found);
         // Without stages the rest would only echo the same mistakes.
@@ -107,7 +110,7 @@ impl Plan {
         Problems::unless_none(found)?;
         let workers = threads::assign(&config, &stages, &edges, &order);
         let warnings = rules::warnings(&config, &stages, &edges);
-        Ok(Self { config, stages, edges, order, workers, warnings })
+        Ok(Self { config, stages, edges, written_connections, order, workers, warnings })
     }
 
     /// Which worker runs a stage.

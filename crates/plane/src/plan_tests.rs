@@ -197,7 +197,7 @@ fn a_chain_ends_where_a_recording_depends_on_its_head_and_not_on_the_rest() {
     let expected = [
         "a: a source keeps its own pace",
         "b: a chain begins behind a",
-        "c+d: a recording depends on b and must not wait for it",
+        "c+d: a recording depends on b and must not wait for c",
         "rec: it may wait for the outside world",
     ];
     assert_eq!(shown(&threads(&config)), expected);
@@ -226,6 +226,53 @@ fn a_thread_that_is_asked_for_takes_its_stages_in_processing_order() {
     let plan = plan(&config).expect("a good config");
     let workers: Vec<_> = plan.workers.iter().map(|worker| (&*worker.name, worker.stages.clone())).collect();
     assert_eq!(workers, [("one", vec![2, 1, 0]), ("b", vec![3])]);
+}
+
+#[test]
+fn a_stage_joins_no_thread_on_which_a_recording_depends_whoever_put_it_there() {
+    // b is recorded, p and q are not; the config puts b and p on one thread, so q behind p stays off it.
+    let mut config = graph("a:source b:pass rec:record p:pass q:pass", "a>b b>rec a>p p>q");
+    config["stages"][1]["thread"] = json!("x");
+    config["stages"][3]["thread"] = json!("x");
+    let plan = recorded(&config).expect("a good config");
+    let workers: Vec<_> = plan.workers.iter().map(|worker| (&*worker.name, worker.stages.clone())).collect();
+    assert_eq!(workers, [("a", vec![0]), ("x", vec![1, 3]), ("rec", vec![2]), ("q", vec![4])]);
+    let warning = &plan.warnings[0];
+    assert_eq!(warning.at, "/stages/3/thread");
+    assert_eq!(warning.what, "`p` shares the thread `x` with `b`: while it is held up, so is a recording");
+}
+
+#[test]
+fn a_thread_that_is_asked_for_is_not_one_that_has_the_name_of_a_stage() {
+    let mut config = graph("a:source b:pass c:sink", "a>b b>c");
+    config["stages"][2]["thread"] = json!("b");
+    let plan = plan(&config).expect("a good config");
+    let workers: Vec<_> = plan.workers.iter().map(|worker| worker.stages.clone()).collect();
+    assert_eq!(workers, [vec![0], vec![1], vec![2]]);
+}
+
+#[test]
+fn a_chain_is_cut_where_its_stages_name_different_processors() {
+    let mut config = graph("a:source b:pass c:pass d:sink", "a>b b>c c>d");
+    (config["stages"][1]["cpu"], config["stages"][2]["cpu"]) = (json!(0), json!(1));
+    let plan = plan(&config).expect("a good config");
+    assert_eq!((plan.workers[2].stages.clone(), &*plan.workers[2].why), (vec![2], "b runs on processor 0"));
+    config["stages"][1]["thread"] = json!("x");
+    config["stages"][2]["thread"] = json!("x");
+    let warnings = crate::tests::plan(&config).expect("a good config").warnings;
+    assert!(warnings.iter().any(|found| found.what.contains("name different processors")), "{warnings:?}");
+}
+
+#[test]
+fn a_queue_before_a_recorder_that_was_added_is_told_with_what_to_write() {
+    // 1000 ms at one packet every 4 ms need 250, and the recorder that was added has room for 200.
+    let mut config = graph("a:source b:pass x:sink", "a>b/99 b>x/99");
+    config["stages"][0]["params"] = json!({ "realtime": true, "rate_hz": 1000 });
+    let graph = recorded(&config).and_then(Graph::build).expect("a good config");
+    let found: Vec<String> = graph.plan().warnings.iter().map(ToString::to_string).collect();
+    let hint = "write a `record` stage and its connection with \"capacity\": 250";
+    assert!(found.len() == 1 && found[0].contains("queue record.raw holds 200, needs 250"), "{found:?}");
+    assert!(found[0].contains(hint) && !found[0].contains("/connections/"), "{found:?}");
 }
 
 #[test]

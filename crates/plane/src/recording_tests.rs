@@ -23,7 +23,7 @@ pub(crate) static RECORD: StageDescriptor = StageDescriptor {
     realtime: false,
     in_place: false,
     blocking: true,
-    max_latency_ms: 1.0,
+    max_latency_ms: 1000.0,
     build: Recorder::build,
 };
 const MOODS: &[&str] = &["willing", "deaf", "unable", "panicking"];

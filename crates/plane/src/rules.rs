@@ -5,6 +5,7 @@ use crate::{
     config::PipelineConfig,
     plan::{PlannedEdge, PlannedStage, RECORDER},
     problem::Problem,
+    threads,
 };
 
 /// Every input port has at least one connection.
@@ -100,6 +101,8 @@ pub(crate) fn warnings(config: &PipelineConfig, stages: &[PlannedStage], edges: 
             warnings.push(Problem::new(format!("/stages/{index}/cpu"), what, hint));
         }
     }
+    let oddities = threads::oddities(config, stages, edges).into_iter();
+    warnings.extend(oddities.map(|(at, what, hint)| Problem::new(at, what, hint)));
     for (index, stage) in stages.iter().enumerate() {
         let is_source = stage.descriptor.inputs.is_empty();
         if is_source && !edges.iter().any(|edge| edge.from.0 == index) {

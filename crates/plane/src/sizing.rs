@@ -3,11 +3,13 @@ use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
-use crate::{graph::NodeView, plan::Plan, problem::Problem};
+use crate::{config::MAX_CAPACITY, graph::NodeView, plan::Plan, problem::Problem};
 
 /// A queue that holds less than its reader needs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct QueueAdvice {
+    /// The connection, `volts.out -> clean.in`.
+    pub edge: Arc<str>,
     /// The input at its end, `clean.in`.
     pub queue: Arc<str>,
     /// Packets that fit.
@@ -76,16 +78,30 @@ pub(crate) fn too_small<'a>(
         if needs > edge.capacity {
             let queue = format!("{}.{}", plan.stages[edge.to.0].id, edge.to.1).into();
             let (holds, reader) = (edge.capacity, worker.name.clone());
-            found.push((index, QueueAdvice { queue, holds, needs, reader, latency_ms, period_ms }));
+            found.push((
+                index,
+                QueueAdvice { edge: edge.id.clone(), queue, holds, needs, reader, latency_ms, period_ms },
+            ));
         }
     }
     found
 }
 
 /// A finding for `wavedeck check`.
-pub(crate) fn warning(index: usize, advice: &QueueAdvice) -> Problem {
-    let hint = format!("write \"capacity\": {}, since {}", advice.needs, advice.reason());
-    Problem::new(format!("/connections/{index}/capacity"), advice.to_string(), hint)
+pub(crate) fn warning(plan: &Plan, index: usize, advice: &QueueAdvice) -> Problem {
+    let what_to_do = if advice.needs > MAX_CAPACITY {
+        format!("send larger packets, for no queue holds more than {MAX_CAPACITY}")
+    } else if index < plan.written_connections {
+        format!("write \"capacity\": {}", advice.needs)
+    } else {
+        format!("write a `record` stage and its connection with \"capacity\": {}", advice.needs)
+    };
+    let at = if index < plan.written_connections {
+        format!("/connections/{index}/capacity")
+    } else {
+        "/connections".to_owned()
+    };
+    Problem::new(at, advice.to_string(), format!("{what_to_do}, since {}", advice.reason()))
 }
 
 #[cfg(test)]
