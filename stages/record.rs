@@ -368,13 +368,16 @@ impl OpenFile {
 
 impl Stage for Record {
     fn process(&mut self, ctx: &mut StageContext) -> Result<Flow, StageError> {
+        // Before the requests: parameters are free from a pause or a finish on, and a packet that was made with another
+        // value must find that request carried out.
+        let received = self.input.recv();
         while let Some(command) = self.seat.next_request() {
             self.obey(command, ctx);
         }
         if self.file.is_some() {
             self.tick(ctx);
         }
-        match self.input.recv() {
+        match received {
             Recv::Packet((index, packet)) => {
                 self.take(index, &packet, ctx);
                 Ok(Flow::Again)
