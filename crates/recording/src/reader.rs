@@ -29,11 +29,6 @@ pub struct Recording {
     inner: Arc<Inner>,
 }
 
-/// Returns the error, or notes it and goes on.
-pub(crate) trait OnDamage: FnMut(ReadError) -> Result<(), ReadError> {}
-
-impl<T: FnMut(ReadError) -> Result<(), ReadError>> OnDamage for T {}
-
 #[derive(Debug)]
 struct Inner {
     source: Source,
@@ -289,18 +284,33 @@ impl Recording {
         place.checked_sub(1).map_or(0, |place| holders[place])
     }
 
-    /// All marks; `damage` decides about chunks that cannot be read.
-    pub(crate) fn events_or(&self, damage: impl OnDamage) -> Result<Vec<StoredEvent>, ReadError> {
+    /// All marks; of each chunk that cannot be read `damage` is told, and returns the error or goes on.
+    ///
+    /// # Errors
+    /// What `damage` returns, or if the file cannot be read at all.
+    pub fn events_or(
+        &self,
+        damage: impl FnMut(ReadError) -> Result<(), ReadError>,
+    ) -> Result<Vec<StoredEvent>, ReadError> {
         self.messages(schema::EVENTS, |event: &mut StoredEvent, time_ns| event.time_ns = time_ns, damage)
     }
 
-    /// All gaps; `damage` decides about chunks that cannot be read.
-    pub(crate) fn gaps_or(&self, damage: impl OnDamage) -> Result<Vec<StoredGap>, ReadError> {
+    /// All gaps; of each chunk that cannot be read `damage` is told, and returns the error or goes on.
+    ///
+    /// # Errors
+    /// What `damage` returns, or if the file cannot be read at all.
+    pub fn gaps_or(&self, damage: impl FnMut(ReadError) -> Result<(), ReadError>) -> Result<Vec<StoredGap>, ReadError> {
         self.messages(schema::GAPS, |gap: &mut StoredGap, time_ns| gap.time_ns = time_ns, damage)
     }
 
-    /// All changes; `damage` decides about chunks that cannot be read.
-    pub(crate) fn params_or(&self, damage: impl OnDamage) -> Result<Vec<StoredEdit>, ReadError> {
+    /// All changes; of each chunk that cannot be read `damage` is told, and returns the error or goes on.
+    ///
+    /// # Errors
+    /// What `damage` returns, or if the file cannot be read at all.
+    pub fn params_or(
+        &self,
+        damage: impl FnMut(ReadError) -> Result<(), ReadError>,
+    ) -> Result<Vec<StoredEdit>, ReadError> {
         self.messages(schema::PARAMS, |edit: &mut StoredEdit, time_ns| edit.time_ns = time_ns, damage)
     }
 
@@ -308,7 +318,7 @@ impl Recording {
         &self,
         topic: &str,
         set_time: impl Fn(&mut T, u64),
-        mut damage: impl OnDamage,
+        mut damage: impl FnMut(ReadError) -> Result<(), ReadError>,
     ) -> Result<Vec<T>, ReadError> {
         let inner = &self.inner;
         let ids: Vec<u16> =
