@@ -11,8 +11,9 @@ use wavedeck_plane::PipelineState;
 
 use crate::{session::Session, signals::Signals, snapshot::Snapshot, summary::EndedBy};
 
-/// How often signals and states are looked at.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often signals and states are looked at: at first often, so that a short job ends when it is done, and later
+/// seldom, so that a long one rests.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
 /// How often a status line is printed.
 const LINE: Duration = Duration::from_secs(1);
 
@@ -30,7 +31,8 @@ pub enum Status {
 /// Waits for the end: by signal, by time, by its sources, by a fault. After a hang-up a recording goes on until then.
 pub fn wait(session: &Session, deadline: Option<Instant>, status: Status, signals: &Signals) -> EndedBy {
     let mut printer = Printer { status, next_log: 0 };
-    let mut next_line = Instant::now() + LINE;
+    let began = Instant::now();
+    let mut next_line = began + LINE;
     loop {
         if signals.wants_stop() {
             return EndedBy::Request;
@@ -54,8 +56,9 @@ pub fn wait(session: &Session, deadline: Option<Instant>, status: Status, signal
             next_line += LINE;
             printer.print(&session.snapshot());
         }
-        let rest = deadline.map_or(LOOK, |deadline| deadline.saturating_duration_since(Instant::now()));
-        thread::sleep(rest.min(LOOK));
+        let look = (began.elapsed() / 10).clamp(LOOKS.0, LOOKS.1);
+        let rest = deadline.map_or(look, |deadline| deadline.saturating_duration_since(Instant::now()));
+        thread::sleep(rest.min(look));
     }
 }
 

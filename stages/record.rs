@@ -1,5 +1,6 @@
 //! `record`: writes every stream that arrives into one recording, from request to request.
 use std::{
+    collections::VecDeque,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -42,6 +43,10 @@ inventory::submit! { StageDescriptor {
 
 /// How often the file is looked after while recording.
 const TICK: Duration = Duration::from_millis(50);
+/// Most packets received before they are taken.
+const MOST_WAITING: usize = 32;
+/// Most packets passed over before a start: more than a queue holds, but not without end.
+const MOST_BEFORE: usize = 1 << 16;
 
 struct Record {
     input: AnyInput,
@@ -53,6 +58,8 @@ struct Record {
     file: Option<OpenFile>,
     is_paused: bool,
     next_tick: Instant,
+    /// Packets that were received before the requests were read.
+    waiting: VecDeque<(usize, AnyPacket)>,
 }
 
 /// What is known of a stream as it arrives.
@@ -105,12 +112,22 @@ impl Record {
             max_pending_bytes: usize::try_from(params.int("max_pending_mb")).unwrap_or(64) << 20,
             ..RecordingOptions::default()
         };
+        // Written every tick while recording, and of no use before.
+        ctx.set_unhurried();
         let seen = streams.iter().map(|_| Seen::default()).collect();
-        let next_tick = Instant::now();
-        Ok(Box::new(Self { input, seat, streams, seen, options, file: None, is_paused: false, next_tick }))
+        let (next_tick, waiting) = (Instant::now(), VecDeque::with_capacity(MOST_WAITING));
+        Ok(Box::new(Self { input, seat, streams, seen, options, file: None, is_paused: false, next_tick, waiting }))
     }
 
     fn obey(&mut self, command: RecordCommand, ctx: &mut StageContext) {
+        if matches!(command, RecordCommand::Start(_) | RecordCommand::Resume) {
+            // What came before it is not meant, however much it is.
+            for _ in 0..MOST_BEFORE {
+                self.take_waiting(ctx);
+                let Recv::Packet(packet) = self.input.recv() else { break };
+                self.waiting.push_back(packet);
+            }
+        }
         match command {
             RecordCommand::Start(session) if self.file.is_none() => self.begin(&session, ctx),
             RecordCommand::Finish => self.close(ctx),
@@ -220,7 +237,9 @@ impl Record {
         let Some(file) = &mut self.file else { return };
         // The sample of that moment, by the first stream; packets arrive in batches, so it may still be on its way.
         let rate = self.streams.first().map(|stream| stream.spec.rate);
-        let last = self.seen.first().and_then(|seen| seen.last);
+        let waiting = self.waiting.iter().filter(|(stream, _)| *stream == 0).map(|(_, packet)| *packet.header());
+        let last = waiting.take_while(|header| header.timestamp_ns <= timestamp_ns).last();
+        let last = last.or_else(|| self.seen.first().and_then(|seen| seen.last));
         let index = rate.zip(last).map(|(rate, last)| {
             let since = rate.samples_in(timestamp_ns.saturating_sub(last.timestamp_ns));
             last.first_sample + since.min(2 * u64::from(last.batch_size))
@@ -232,6 +251,12 @@ impl Record {
                 self.publish();
             }
             Err(error) => self.failed(&error, ctx),
+        }
+    }
+
+    fn take_waiting(&mut self, ctx: &mut StageContext) {
+        while let Some((index, packet)) = self.waiting.pop_front() {
+            self.take(index, &packet, ctx);
         }
     }
 
@@ -370,22 +395,29 @@ impl Stage for Record {
     fn process(&mut self, ctx: &mut StageContext) -> Result<Flow, StageError> {
         // Before the requests: parameters are free from a pause or a finish on, and a packet that was made with another
         // value must find that request carried out.
-        let received = self.input.recv();
+        let end = loop {
+            match self.input.recv() {
+                Recv::Packet(packet) => self.waiting.push_back(packet),
+                end => break end,
+            }
+            if self.waiting.len() == MOST_WAITING {
+                break Recv::Empty;
+            }
+        };
+        let has_work = !self.waiting.is_empty();
         while let Some(command) = self.seat.next_request() {
             self.obey(command, ctx);
         }
+        self.take_waiting(ctx);
         if self.file.is_some() {
             self.tick(ctx);
         }
-        match received {
-            Recv::Packet((index, packet)) => {
-                self.take(index, &packet, ctx);
-                Ok(Flow::Again)
-            }
-            Recv::Closed => Ok(Flow::Done),
-            Recv::Empty if self.file.is_some() => Ok(Flow::Until(self.next_tick)),
-            Recv::Empty => Ok(Flow::Idle),
-        }
+        Ok(match end {
+            Recv::Closed => Flow::Done,
+            _ if has_work => Flow::Again,
+            _ if self.file.is_some() => Flow::Until(self.next_tick),
+            _ => Flow::Idle,
+        })
     }
 
     fn finish(&mut self, ctx: &mut StageContext) -> Result<(), StageError> {

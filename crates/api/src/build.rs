@@ -79,6 +79,8 @@ pub struct Wiring {
     pub bell: Bell,
     /// The outside world sets the pace; from the descriptor, or as the stage says.
     pub realtime: bool,
+    /// Packets may wait for the stage until a good part of its queue is full.
+    pub unhurried: bool,
     /// What the stage says of its device.
     pub device: Arc<str>,
     /// Links that end here.
@@ -168,6 +170,12 @@ impl<'a> BuildContext<'a> {
     /// Says for this instance whether the outside world sets the pace. To be called before outputs are taken.
     pub fn set_realtime(&mut self, realtime: bool) {
         self.wiring.realtime = realtime;
+    }
+
+    /// Says that this instance need not be woken for each packet: it looks at its inputs by itself when it has to, and
+    /// until then a queue may fill to a quarter.
+    pub fn set_unhurried(&mut self) {
+        self.wiring.unhurried = true;
     }
 
     /// Says what device the data comes from, for recordings. To be called before outputs are taken.

@@ -113,6 +113,7 @@ impl Harness {
             stage: "stage".into(),
             bell,
             realtime: descriptor.realtime,
+            unhurried: false,
             device: "".into(),
             inputs: input_wirings,
             outputs: outputs.collect(),

@@ -1,4 +1,6 @@
 //! Stage types for the tests of the plane: a source, a pass-through, a sink, and ones that misbehave.
+use std::time::{Duration, Instant};
+
 use wavedeck_api::prelude::*;
 
 /// Sends `packets` packets of one ramp, as fast as they are taken, or for ever when 0.
@@ -12,6 +14,7 @@ pub(crate) static SOURCE: StageDescriptor = StageDescriptor {
         ParamSpec::int("packets", 0, 0..=1_000_000),
         ParamSpec::bool("realtime", false),
         ParamSpec::int("rate_hz", 1000, 1..=1_000_000),
+        ParamSpec::int("rest_ms", 0, 0..=1000),
     ],
     realtime: false,
     in_place: false,
@@ -42,7 +45,7 @@ pub(crate) static SINK: StageDescriptor = StageDescriptor {
     summary: "the end",
     inputs: &[PortSpec { name: "in", accepts: &[SignalKind::Physical] }],
     outputs: &[],
-    params: &[ParamSpec::bool("whole", false), ParamSpec::bool("stuck", false)],
+    params: &[ParamSpec::bool("whole", false), ParamSpec::bool("stuck", false), ParamSpec::bool("unhurried", false)],
     realtime: false,
     in_place: false,
     blocking: true,
@@ -66,6 +69,7 @@ pub(crate) fn ramp_spec(rate_hz: u64) -> StreamSpec {
 struct Source {
     output: Output<Physical>,
     left: Option<i64>,
+    rest: Option<Duration>,
     next: u64,
 }
 
@@ -73,8 +77,9 @@ impl Source {
     fn build(ctx: &mut BuildContext<'_>) -> Result<Box<dyn Stage>, BuildError> {
         let packets = ctx.params().int("packets");
         ctx.set_realtime(ctx.params().bool("realtime"));
+        let rest = Some(Duration::from_millis(ctx.params().int("rest_ms") as u64)).filter(|rest| !rest.is_zero());
         let output = ctx.output::<Physical>("out", ramp_spec(ctx.params().int("rate_hz") as u64))?;
-        Ok(Box::new(Self { output, left: (packets > 0).then_some(packets), next: 0 }))
+        Ok(Box::new(Self { output, left: (packets > 0).then_some(packets), rest, next: 0 }))
     }
 }
 
@@ -97,7 +102,7 @@ impl Stage for Source {
         }
         packet.header_mut().first_sample = first;
         self.output.send(packet);
-        Ok(Flow::Again)
+        Ok(self.rest.map_or(Flow::Again, |rest| Flow::Until(Instant::now() + rest)))
     }
 }
 
@@ -154,6 +159,9 @@ struct Sink {
 impl Sink {
     fn build(ctx: &mut BuildContext<'_>) -> Result<Box<dyn Stage>, BuildError> {
         let (whole, stuck) = (ctx.params().bool("whole"), ctx.params().bool("stuck"));
+        if ctx.params().bool("unhurried") {
+            ctx.set_unhurried();
+        }
         Ok(Box::new(Self { input: ctx.input::<Physical>("in")?, whole, stuck, next: 0 }))
     }
 }

@@ -47,6 +47,7 @@ pub(crate) struct Node {
 pub(crate) struct NodeView {
     pub(crate) id: Arc<str>,
     pub(crate) realtime: bool,
+    pub(crate) unhurried: bool,
     pub(crate) outputs: Vec<OutputView>,
     pub(crate) stats: Arc<StageStats>,
     pub(crate) epoch: Arc<AtomicU32>,
@@ -149,6 +150,7 @@ fn build_stage(
         stage: planned.id.clone(),
         bell: bells[plan.worker_of(stage)].clone(),
         realtime: descriptor.realtime,
+        unhurried: false,
         device: descriptor.id.into(),
         inputs,
         outputs: outputs.collect(),
@@ -198,6 +200,7 @@ fn build_stage(
     let view = NodeView {
         id: planned.id.clone(),
         realtime: wiring.realtime,
+        unhurried: wiring.unhurried,
         outputs: views,
         stats: Arc::new(StageStats::default()),
         epoch: wiring.epoch,

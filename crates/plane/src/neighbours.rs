@@ -2,7 +2,8 @@
 //!
 //! Waking a thread costs as much as handling dozens of packets. So in a fast stream a thread is woken for many packets at
 //! a time: a reader when its queue is half full, a writer when it is half empty. A stage that is slow, or has nothing
-//! more to do, wakes its readers at once.
+//! more to do, wakes its readers at once, but for those that are in no hurry: they look by themselves, and are woken only
+//! where a queue begins to fill.
 use std::{collections::BTreeMap, sync::Arc};
 
 use wavedeck_api::{bell::Bell, link::LinkStats};
@@ -22,6 +23,16 @@ struct Neighbour {
     bell: Bell,
     /// Between it and the stage.
     links: Vec<Arc<LinkStats>>,
+    /// None of the stages that read these links wants to be woken for each packet.
+    unhurried: bool,
+}
+
+impl Neighbour {
+    /// To a fraction of its capacity that leaves the reader time to wake up.
+    fn is_filling(&self) -> bool {
+        let part = if self.unhurried { 4 } else { 2 };
+        self.links.iter().any(|link| link.depth() > link.capacity / part)
+    }
 }
 
 impl Neighbours {
@@ -36,21 +47,28 @@ impl Neighbours {
                 writers.entry(plan.worker_of(edge.from.0)).or_default().push(link.clone());
             }
         }
+        let is_hurried = |worker: usize| {
+            let read = plan.edges.iter().filter(|edge| edge.from.0 == stage).map(|edge| edge.to.0);
+            read.filter(|reader| plan.worker_of(*reader) == worker).any(|reader| !nodes[reader].unhurried)
+        };
         let others = |workers: BTreeMap<usize, Vec<Arc<LinkStats>>>| {
             let others = workers.into_iter().filter(|(worker, _)| *worker != plan.worker_of(stage));
-            others.map(|(worker, links)| Neighbour { bell: bells[worker].clone(), links }).collect()
+            let neighbour = |(worker, links): (usize, _)| {
+                let unhurried = !is_hurried(worker);
+                Neighbour { bell: bells[worker].clone(), links, unhurried }
+            };
+            others.map(neighbour).collect()
         };
         Self { readers: others(readers), writers: others(writers), owes: false }
     }
 
     /// To be called after work, when more may follow at once.
     pub(crate) fn wake_for_many(&mut self) {
-        let is_full = |link: &Arc<LinkStats>| link.depth() > link.capacity / 2;
         for reader in &self.readers {
-            if reader.links.iter().any(is_full) {
+            if reader.is_filling() {
                 reader.bell.ring();
             } else {
-                self.owes = true;
+                self.owes |= !reader.unhurried;
             }
         }
         self.wake_writers();
@@ -59,14 +77,17 @@ impl Neighbours {
     /// To be called after work when it may be long until more follows.
     pub(crate) fn wake(&mut self) {
         self.owes = false;
-        self.readers.iter().for_each(|reader| reader.bell.ring());
+        self.readers
+            .iter()
+            .filter(|reader| !reader.unhurried || reader.is_filling())
+            .for_each(|reader| reader.bell.ring());
         self.wake_writers();
     }
 
     /// To be called before the worker sleeps.
     pub(crate) fn wake_owed(&mut self) {
         if std::mem::take(&mut self.owes) {
-            self.readers.iter().for_each(|reader| reader.bell.ring());
+            self.readers.iter().filter(|reader| !reader.unhurried).for_each(|reader| reader.bell.ring());
         }
     }
 

@@ -72,6 +72,19 @@ fn a_source_in_real_time_never_waits_and_every_loss_is_counted() {
 }
 
 #[test]
+fn a_reader_in_no_hurry_is_woken_when_a_quarter_of_its_queue_is_full_and_gets_everything() {
+    let source = json!({ "packets": 40, "realtime": true, "rest_ms": 2 });
+    let mut config = chain(source, json!({}), json!({ "whole": true, "unhurried": true }), 16);
+    config["stages"][2]["thread"] = json!("apart");
+    let (runtime, _events) = launch(&config);
+    runtime.go();
+    wait_until("the end", || runtime.has_ended());
+    let counts = runtime.telemetry().edges[1].counts;
+    assert_eq!((counts.consumed_packets, counts.dropped_packets), (40, 0));
+    assert!((5..=16).contains(&counts.high_water), "{counts:?}");
+}
+
+#[test]
 fn a_change_is_applied_between_packets_and_told_with_its_sample() {
     let (runtime, events) = launch(&chain(json!({}), json!({}), json!({}), 4));
     runtime.go();
