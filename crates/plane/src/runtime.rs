@@ -33,7 +33,7 @@ use crate::{
     sizing,
     telemetry::{EdgeTelemetry, PoolTelemetry, StageState, StageTelemetry, Telemetry},
     watch::{Lookout, Ongoing, Post, Watch},
-    worker::{Mailbox, Seat, Worker, burst_of},
+    worker::{Mailbox, Seat, Worker, burst_of, glance_at},
 };
 
 /// Longest time that one call into a stage may wait.
@@ -97,15 +97,15 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Most packets that a stage handles in a row, by the largest it reads or writes.
-fn burst(plan: &Plan, nodes: &[NodeView], stage: usize) -> u32 {
+/// Bytes of the largest packet that a stage reads or writes.
+fn packet_bytes(plan: &Plan, nodes: &[NodeView], stage: usize) -> usize {
     // What a source has written leaves the cache of its thread in any case.
     if plan.is_source(stage) {
-        return burst_of(0);
+        return 0;
     }
     let edges = plan.edges.iter().filter(|edge| edge.to.0 == stage || edge.from.0 == stage);
     let outputs = edges.flat_map(|edge| nodes[edge.from.0].outputs.iter().filter(|output| output.port == edge.from.1));
-    burst_of(outputs.map(|output| output.spec.packet_bytes()).max().unwrap_or(0))
+    outputs.map(|output| output.spec.packet_bytes()).max().unwrap_or(0)
 }
 
 impl Runtime {
@@ -125,6 +125,7 @@ impl Runtime {
             let (sender, mail) = bounded(MAILBOX);
             let full = Arc::new(AtomicBool::new(false));
             let worker = plan.worker_of(index);
+            let packet_bytes = packet_bytes(&plan, &views, index);
             let seat = plan.workers[worker].stages.iter().position(|stage| *stage == index).unwrap_or(0);
             let bell = bells[worker].clone();
             mailboxes.push(Mailbox { sender, full: full.clone(), bell });
@@ -139,7 +140,9 @@ impl Runtime {
                 is_source: plan.is_source(index),
                 is_started: false,
                 neighbours: Neighbours::of(index, &plan, &views, &links, &bells),
-                burst: burst(&plan, &views, index),
+                burst: burst_of(packet_bytes),
+                glance: glance_at(packet_bytes),
+                is_blind: false,
                 is_quick: true,
                 post: Post { watch: watches[worker].clone(), seat },
                 notes: NoteLimit::new(),

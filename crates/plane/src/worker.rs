@@ -73,14 +73,23 @@ pub(crate) struct Seat {
     pub(crate) is_source: bool,
     pub(crate) is_started: bool,
     pub(crate) neighbours: Neighbours,
-    /// Most packets in a row.
+    /// Most packets in a row whose samples stay in the nearest cache.
     pub(crate) burst: u32,
+    /// Less time than any stage takes that looks at all samples of a packet.
+    pub(crate) glance: Duration,
+    /// The last packets were handled in less than that: they were passed on unread.
+    pub(crate) is_blind: bool,
     /// The last packets were quick.
     pub(crate) is_quick: bool,
     pub(crate) post: Post,
     pub(crate) notes: NoteLimit,
     /// Packets sent, and the next sample to be taken, when the stage last had nothing more to do.
     pub(crate) moved: (u64, u64),
+}
+
+/// Time in which not even the nearest cache gives all of a packet, at 40 bytes per nanosecond.
+pub(crate) fn glance_at(packet_bytes: usize) -> Duration {
+    Duration::from_nanos(packet_bytes as u64 / 40)
 }
 
 /// Most packets of this size that a stage handles in a row.
@@ -239,7 +248,11 @@ impl Seat {
     /// How often the stage may be called so that whatever it sends finds a buffer and room. Only the stage itself takes
     /// buffers and fills its links, so it stays true until then.
     fn calls(&self) -> u32 {
-        let most = if self.is_quick { self.burst } else { 1 };
+        let most = match (self.is_quick, self.is_blind) {
+            (false, _) => 1,
+            (true, false) => self.burst,
+            (true, true) => MAX_BURST,
+        };
         self.view.outputs.iter().fold(most, |calls, output| {
             let room = output.links.iter().map(|link| link.room()).min().unwrap_or(u32::MAX);
             calls.min(output.pool.free()).min(room)
@@ -259,7 +272,7 @@ impl Seat {
 
     fn count(&mut self, calls: u32, took: Duration) {
         let mean = took / calls;
-        self.is_quick = mean < QUICK;
+        (self.is_quick, self.is_blind) = (mean < QUICK, mean < self.glance);
         // Of several calls in a row one may have taken nearly all of the time.
         self.view.stats.worked(calls, took, if self.is_quick { mean } else { took });
     }
