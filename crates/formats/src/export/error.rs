@@ -61,7 +61,7 @@ pub enum ExportError {
         what: String,
     },
     /// The progress callback stopped it.
-    #[error("export stopped, nothing was written")]
+    #[error("export was stopped before its end")]
     Stopped,
     /// The output could not be written.
     #[error("cannot write {output}")]
