@@ -120,20 +120,21 @@ impl<W: Write + Seek> Edf<W> {
     /// Says what the integers cannot hold as it was.
     fn note_scalings(&mut self, header: &Header<'_>, labels: &[String]) {
         let bits = self.width.bits();
-        let rounded =
-            self.scalings.iter().zip(&self.channels).filter_map(|(scaling, channel)| Some((scaling.step()?, channel)));
-        if let Some((step, channel)) = rounded.clone().max_by(|a, b| a.0.total_cmp(&b.0)) {
-            let unit = &channel.unit;
-            let n = rounded.count();
+        let steps = self.scalings.iter().zip(&self.channels);
+        let steps = steps.filter_map(|(scaling, channel)| Some((scaling.step()?, channel)));
+        if let Some((step, channel)) = steps.clone().max_by(|a, b| a.0.total_cmp(&b.0)) {
+            let (n, step, unit) = (steps.count(), text::short(step), &channel.unit);
             if header.stream.spec.kind == SignalKind::Counts {
+                let own = text::short(channel.scale.abs());
                 self.notes.warnings.push(format!(
-                    "{n} channels are rounded: {bits} bits hold steps of {step:.3e} {unit}, the recording has steps of {:.3e} {unit} ({})",
-                    channel.scale.abs(),
+                    "{n} channels are rounded: {bits} bits hold steps of {step} {unit} over the range of {}, the \
+                     recording has steps of {own} {unit}",
                     channel.name,
                 ));
             } else {
                 self.notes.remarks.push(format!(
-                    "{n} channels are stored in {bits} bits over the range of their values, in steps of {step:.3e} {unit} or less"
+                    "{n} channels are stored in {bits} bits over the range of their values, in steps of {step} {unit} \
+                     or less"
                 ));
             }
         }
@@ -185,9 +186,16 @@ impl<W: Write + Seek> Sink for Edf<W> {
         let bits = self.width.bits();
         self.channels = header.channels.to_vec();
         let is_counts = header.stream.spec.kind == SignalKind::Counts;
-        let scaling_of = if is_counts { scaling::of_counts } else { scaling::of_values };
-        let both = self.channels.iter().zip(&survey.extents);
-        self.scalings = both.map(|(channel, extent)| scaling_of(channel, *extent, bits)).collect();
+        self.scalings.clear();
+        for (channel, extent) in self.channels.iter().zip(&survey.extents) {
+            let scaling =
+                match self.scalings.iter().zip(&self.channels).find(|(other, of)| other.suits(channel, of, extent)) {
+                    Some((scaling, _)) => scaling.clone(),
+                    None if is_counts => scaling::of_counts(channel, *extent, bits),
+                    None => scaling::of_values(channel, *extent, bits),
+                };
+            self.scalings.push(scaling);
+        }
         self.last = vec![0; self.channels.len()];
         for gap in &survey.gaps {
             super::fill_bytes(self.width.format(), gap, (self.width.bytes() * self.channels.len()) as u64)?;
@@ -319,6 +327,3 @@ impl<W: Write + Seek> Edf<W> {
         Annotations::new(&notes, &self.layout, records, start_ticks, self.width.bytes())
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -61,6 +61,13 @@ impl Scaling {
         }
     }
 
+    /// True if this scaling of the counts of a channel is right for those of another too.
+    pub(super) fn suits(&self, channel: &ChannelSpec, of: &ChannelSpec, extent: &Extent) -> bool {
+        let is_like = channel.unit == of.unit && channel.scale == of.scale && channel.offset == of.offset;
+        let (low, high) = (f64::from(self.digital.0), f64::from(self.digital.1));
+        is_like && self.mapping == (Mapping::Exact { shift: 0 }) && extent.min >= low && extent.max <= high
+    }
+
     fn clamped(&self, digital: i64) -> (i32, bool) {
         let (low, high) = (i64::from(self.digital.0), i64::from(self.digital.1));
         let clamped = digital.clamp(low, high);
@@ -129,11 +136,11 @@ fn exact(
     let span = (true_value(full.1) - true_value(full.0)).abs();
     let mut best: Option<Scaling> = None;
     for (unit, factor) in units(unit) {
-        let end = |candidates: &mut dyn Iterator<Item = i64>| {
+        let end = |candidates: &mut dyn Iterator<Item = i64>, most: usize| {
             let mut best: Option<(f64, i64, String)> = None;
             for digital in candidates {
                 let value = true_value(digital) * factor;
-                let Some(text) = text::decimal(value) else {
+                let Some(text) = text::decimal(value).filter(|text| text.len() <= most) else {
                     continue;
                 };
                 let error = (text.parse::<f64>().unwrap_or(f64::INFINITY) - value).abs() / (span * factor);
@@ -146,8 +153,20 @@ fn exact(
             }
             best
         };
-        let low = end(&mut (full.0..=data.0.min(full.0 + TRIES).min(full.1 - 1)));
-        let high = end(&mut (data.1.max(full.1 - TRIES).max(full.0 + 1)..=full.1).rev());
+        // With equal ends zero is zero, and all there can be is an error of the gain.
+        let most = data.0.abs().max(data.1.abs()).max(1);
+        if true_value(0) == 0.0
+            && most <= full.1
+            && let Some((error, digital, text)) = end(&mut (most.max(full.1 - TRIES)..=full.1).rev(), 7)
+            && let Some(opposite) = opposite(&text)
+            && error < 1e-9
+        {
+            let physical = (opposite, text);
+            let digital = (-digital as i32, digital as i32);
+            return Some(Scaling { unit, physical, digital, mapping: Mapping::Exact { shift }, error });
+        }
+        let low = end(&mut (full.0..=data.0.min(full.0 + TRIES).min(full.1 - 1)), 8);
+        let high = end(&mut (data.1.max(full.1 - TRIES).max(full.0 + 1)..=full.1).rev(), 8);
         let (Some((low_error, low, low_text)), Some((high_error, high, high_text))) = (low, high) else {
             continue;
         };
@@ -173,6 +192,14 @@ fn exact(
     }
     // With less than three digits it is no scale any more.
     best.filter(|best| best.error < 1e-3)
+}
+
+/// The number with the other sign, if that fits.
+fn opposite(text: &str) -> Option<String> {
+    match text.strip_prefix('-') {
+        Some(rest) => Some(rest.to_owned()),
+        None => (text.len() < 8).then(|| format!("-{text}")),
+    }
 }
 
 /// The unit in ASCII and others of the same kind, each with what a value is multiplied by; its own first.

@@ -75,10 +75,26 @@ pub(super) fn labels<'a>(names: impl Iterator<Item = &'a str>, reserved: &str) -
 
 /// The number in 8 characters or fewer, as exact as these allow; `None` if it is too large.
 pub(super) fn decimal(value: f64) -> Option<String> {
-    let places = (0..=6).rev().map(|places| format!("{value:.places$}"));
-    let text = places.into_iter().find(|text| text.len() <= 8)?;
+    // What stands before the point, it included, is not known to the last digit before it is rounded.
+    let whole = value.abs().max(1.0).log10().floor() + if value < 0.0 { 3.0 } else { 2.0 };
+    let most = (8.0 - whole).clamp(0.0, 6.0) as usize;
+    let text = [most, most.saturating_sub(1)]
+        .map(|places| format!("{value:.places$}"))
+        .into_iter()
+        .find(|text| text.len() <= 8)?;
     let short = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     Some(if short == "-0" { "0".into() } else { short.to_owned() })
+}
+
+/// The number in four digits, for people.
+pub(super) fn short(value: f64) -> String {
+    let magnitude = value.abs().log10().floor();
+    if (-4.0..6.0).contains(&magnitude) {
+        let places = (3.0 - magnitude).max(0.0) as usize;
+        format!("{value:.places$}")
+    } else {
+        format!("{value:.3e}")
+    }
 }
 
 #[cfg(test)]
@@ -104,6 +120,12 @@ mod tests {
 
         let expected = ["Groesse uV", "a channel with a", "a channel with~2", "EDF Annotation~2", "channel", "CH1"];
         assert_eq!(labels, expected);
+    }
+
+    #[test]
+    fn steps_are_said_in_four_digits() {
+        let texts = [5.690_1, 0.022_351_7, 12_345.6, 2e-9].map(short);
+        assert_eq!(texts, ["5.690", "0.02235", "12346", "2.000e-9"]);
     }
 
     #[test]
