@@ -90,7 +90,9 @@ impl Annotations {
         list.push('\x14');
         let mut text: String = note.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         if text.len() > MOST_TEXT {
-            text.truncate(text.floor_char_boundary(MOST_TEXT - 3));
+            let starts = text.char_indices().map(|(at, _)| at);
+            let end = starts.take_while(|at| *at <= MOST_TEXT - 3).last().unwrap_or(0);
+            text.truncate(end);
             text.push_str("...");
             self.cut += 1;
         }
