@@ -217,7 +217,7 @@ pub enum ExportFormat {
     Wav,
     /// A NumPy array of frames and channels; FILE.json beside it
     Npy,
-    /// A table in columns; in builds with the feature parquet
+    /// A table in columns
     Parquet,
     /// One message per frame, to plot in Foxglove or PlotJuggler
     Mcap,

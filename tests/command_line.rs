@@ -205,24 +205,26 @@ fn sample() -> String {
 #[test]
 fn the_name_of_the_output_tells_the_format_to_export_to() {
     let home = tempfile::tempdir().expect("a folder");
-    let beginnings: [(&str, &[u8]); 6] = [
+    let beginnings: &[(&str, &[u8])] = &[
         ("csv", b"sample,time_s,ECG [uV],"),
         ("bdf", b"\xffBIOSEMIX X X X"),
         ("edf", b"0       X X X X"),
         ("wav", b"RIFF"),
         ("npy", b"\x93NUMPY"),
         ("mcap", b"\x89MCAP0\r\n"),
+        #[cfg(feature = "parquet")]
+        ("parquet", b"PAR1"),
     ];
     for (format, beginning) in beginnings {
         let path = home.path().join(format!("out.{format}"));
         let printed = succeed(home.path(), &["export", &sample(), "-o", path.to_str().expect("UTF-8")]);
         let expected = format!("out.{format}: 5130 rows, 1 gaps with 1050 samples missing, 2 markers\n");
         assert!(printed.contains(&expected), "{printed}");
-        assert_eq!(printed.contains("BAD_ACQ_SKIP"), matches!(format, "bdf" | "edf"), "{printed}");
-        assert_eq!(printed.contains("1050 missing frames in 1 gaps are zeros"), format == "wav", "{printed}");
+        assert_eq!(printed.contains("BAD_ACQ_SKIP"), matches!(*format, "bdf" | "edf"), "{printed}");
+        assert_eq!(printed.contains("1050 missing frames in 1 gaps are zeros"), *format == "wav", "{printed}");
         assert!(std::fs::read(&path).expect("a file").starts_with(beginning), "{format}");
         let has_sidecar = path.with_extension(format!("{format}.json")).exists();
-        assert_eq!(has_sidecar, matches!(format, "wav" | "npy"), "{format}");
+        assert_eq!(has_sidecar, matches!(*format, "wav" | "npy"), "{format}");
     }
 }
 

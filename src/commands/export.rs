@@ -1,5 +1,9 @@
 //! `export`: the way out of a recording.
-use std::{io::BufWriter, ops::ControlFlow};
+use std::{
+    error::Error,
+    io::{self, BufWriter},
+    ops::ControlFlow,
+};
 
 use anyhow::{Context, anyhow};
 use wavedeck_formats::{ExportError, ExportOptions, ExportSummary, Format, Progress, export_csv, export_file, open};
@@ -44,6 +48,11 @@ pub(super) fn export(args: &ExportArgs) -> Result<Exit, Failure> {
         export_file(&*source, format, &options, &args.output, args.overwrite, &mut on_progress)
     };
     drop(line);
+    let summary = match summary {
+        // As with all that is printed: a reader that went away is no failure.
+        Err(error) if to_stdout && is_broken_pipe(&error) => return Ok(Exit::Ok),
+        summary => summary,
+    };
     let summary = summary.map_err(|error: ExportError| super::explained(&error, error.hint()))?;
     for warning in source.about().warnings.iter().chain(&summary.warnings) {
         eprintln!("wavedeck: warning: {warning}");
@@ -52,6 +61,17 @@ pub(super) fn export(args: &ExportArgs) -> Result<Exit, Failure> {
         super::print(&format!("{}: {}\n", args.output.display(), in_words(&summary)))?;
     }
     Ok(if summary.damaged_parts > 0 { Exit::Degraded } else { Exit::Ok })
+}
+
+fn is_broken_pipe(error: &dyn Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn format_of(args: &ExportArgs) -> Result<Format, Failure> {
@@ -71,7 +91,7 @@ fn format_of(args: &ExportArgs) -> Result<Format, Failure> {
     let known: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
     let known = known.join(", ");
     Err(Failure::usage(if name.eq_ignore_ascii_case("parquet") {
-        anyhow!("this build cannot write parquet; build with `--features parquet`, or choose one of {known}")
+        anyhow!("this build cannot write parquet; build it with the feature `parquet`, or choose one of {known}")
     } else {
         let output = args.output.display();
         anyhow!("the name {output} does not tell the format; end it in one of {known}, or give --to")

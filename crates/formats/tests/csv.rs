@@ -202,3 +202,25 @@ fn an_export_that_is_stopped_leaves_nothing_behind() {
         assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), before, "{format:?}");
     }
 }
+
+#[test]
+fn damaged_parts_are_left_out_and_counted() {
+    let dir = tempdir().expect("a directory");
+    let mut feeder = Feeder::new(options(dir.path()), 2);
+    feeder.feed(300);
+    let path = feeder.finish().path;
+    let mut bytes = fs::read(&path).expect("readable");
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 8].fill(0xa5);
+    fs::write(&path, bytes).expect("written");
+    let recording = recording_at(&path);
+
+    for format in Format::ALL {
+        let (out, go_on) = (dir.path().join("out"), &mut |_| ControlFlow::Continue(()));
+        let summary =
+            export_file(&*recording, *format, &ExportOptions::default(), &out, true, go_on).expect("exported");
+
+        assert_eq!((summary.damaged_parts, summary.gaps), (1, 1), "{format:?}");
+        assert!(summary.missing > 0 && summary.rows + summary.missing == 3000, "{format:?}: {summary:?}");
+    }
+}

@@ -75,9 +75,6 @@ pub enum ExportError {
     /// Samples could not be written.
     #[error("cannot write the samples")]
     Write(#[from] io::Error),
-    /// A row could not be written.
-    #[error("cannot write a row")]
-    Csv(#[from] csv::Error),
     /// A message could not be written.
     #[error("cannot write a message")]
     Mcap(#[from] mcap::McapError),

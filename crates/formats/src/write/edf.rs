@@ -138,6 +138,12 @@ impl<W: Write + Seek> Edf<W> {
                 ));
             }
         }
+        let shifted = self.scalings.iter().filter(|scaling| scaling.is_shifted()).count();
+        if shifted > 0 {
+            self.notes
+                .remarks
+                .push(format!("counts of {shifted} channels are shifted to fit {bits} bits, none is rounded"));
+        }
         let errors = self.scalings.iter().map(|scaling| scaling.error);
         let error = errors.fold(0.0, f64::max);
         if error > scaling::LIMIT {
@@ -276,10 +282,8 @@ impl<W: Write + Seek> Sink for Edf<W> {
     }
 
     fn finish(&mut self) -> Result<Notes, ExportError> {
-        if !self.record.is_empty() {
-            while !self.record.is_empty() {
-                self.push_last()?;
-            }
+        while !self.record.is_empty() {
+            self.push_last()?;
         }
         self.out.seek(SeekFrom::Start(RECORDS_AT))?;
         self.out.write_all(&text::field(&self.records.to_string(), 8))?;

@@ -74,6 +74,11 @@ impl Scaling {
         (clamped as i32, clamped != digital)
     }
 
+    /// True if the integers are counts less a constant.
+    pub(super) fn is_shifted(&self) -> bool {
+        matches!(self.mapping, Mapping::Exact { shift } if shift != 0)
+    }
+
     /// Length of a step in the unit of the channel, if values are rounded.
     pub(super) fn step(&self) -> Option<f64> {
         match self.mapping {
