@@ -17,7 +17,7 @@ const EXAMPLES: &str = "Examples:
   wavedeck run configs/cyton.json --set board.port=/dev/ttyUSB0
   wavedeck run configs/cyton.json --headless --record --duration 10m
   wavedeck replay recordings/sample.mcap
-  wavedeck export recordings/sample.mcap --to csv -o sample.csv
+  wavedeck export recordings/sample.mcap -o sample.bdf
 
 Exit codes: 0 ok, 1 the job failed, 2 bad usage or config, 3 finished, but samples were lost or a stage was disabled.";
 
@@ -168,19 +168,20 @@ pub struct InfoArgs {
 
 /// `export`
 #[derive(Args, Debug)]
+#[command(after_help = EXPORT_NOTES)]
 pub struct ExportArgs {
-    /// The recording
+    /// The recording, or a file of samples of another program
     pub recording: PathBuf,
-    /// Format
+    /// Format; the extension of the output tells it if left out
     #[arg(long = "to", value_enum, value_name = "FORMAT")]
-    pub format: ExportFormat,
-    /// File to write; `-` for standard output
+    pub format: Option<ExportFormat>,
+    /// File to write; `-` for standard output, csv only
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
     /// Stream, where there are several
     #[arg(long)]
     pub stream: Option<String>,
-    /// Raw ADC counts instead of physical units
+    /// Raw ADC counts instead of physical units; bdf and edf hold both in any case
     #[arg(long)]
     pub counts: bool,
     /// Begins this long after the first sample, such as 12.5s
@@ -189,19 +190,37 @@ pub struct ExportArgs {
     /// Ends this long after the first sample
     #[arg(long, value_parser = duration)]
     pub to_time: Option<std::time::Duration>,
-    /// Channels by number from 1, such as 1,3-8
+    /// Channels by number from 1, in the order wanted, such as 1,3-8
     #[arg(long, value_parser = channels)]
     pub channels: Option<Channels>,
+    /// Keeps one frame of N, without a filter; mcap only
+    #[arg(long, value_name = "N")]
+    pub every: Option<std::num::NonZeroU32>,
     /// Replaces the file if it is there
     #[arg(long)]
     pub overwrite: bool,
 }
 
+const EXPORT_NOTES: &str = "Missing samples: csv, npy, parquet and mcap make up no rows, the sample index jumps (npy: see \
+FILE.json beside it); wav has zeros; bdf and edf repeat the last value and mark the place BAD_ACQ_SKIP.";
+
 /// Formats to export to.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
     /// A table: sample, time, channels, marker
     Csv,
+    /// BDF+: 24 bits, with annotations
+    Bdf,
+    /// EDF+: 16 bits, with annotations; says what is rounded
+    Edf,
+    /// WAV: 24 or 32 bits with --counts, else floating point; FILE.json beside it
+    Wav,
+    /// A NumPy array of frames and channels; FILE.json beside it
+    Npy,
+    /// A table in columns
+    Parquet,
+    /// One message per frame, to plot in Foxglove or PlotJuggler
+    Mcap,
 }
 
 /// Channel numbers from 0.

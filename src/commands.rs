@@ -1,6 +1,8 @@
 //! What each subcommand does.
 mod describe;
 mod devices;
+mod export;
+mod progress;
 mod recordings;
 mod run;
 
@@ -28,7 +30,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Stages(args)) => describe::stages(&args),
         Some(Command::Devices(args)) => devices::list(&args),
         Some(Command::Info(args)) => recordings::info(&args),
-        Some(Command::Export(args)) => recordings::export(&args),
+        Some(Command::Export(args)) => export::export(&args),
         Some(Command::Emulate(args)) => play(&args),
     }
 }
@@ -62,4 +64,13 @@ fn print(text: &str) -> Result<(), Failure> {
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).context("JSON")?;
     print(&format!("{text}\n"))
+}
+
+/// The error, its causes and what a person can do about it.
+fn explained(error: &dyn std::error::Error, hint: Option<&str>) -> Failure {
+    let mut text = wavedeck_recording::with_causes(error);
+    if let Some(hint) = hint {
+        text.push_str(&format!("; {hint}"));
+    }
+    anyhow::anyhow!(text).into()
 }

@@ -198,6 +198,123 @@ fn the_sample_recording_replays() {
     assert_eq!(summary(&printed)["produced"], samples);
 }
 
+fn sample() -> String {
+    format!("{}/recordings/sample.mcap", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_name_of_the_output_tells_the_format_to_export_to() {
+    let home = tempfile::tempdir().expect("a folder");
+    let beginnings: &[(&str, &[u8])] = &[
+        ("csv", b"sample,time_s,ECG [uV],"),
+        ("bdf", b"\xffBIOSEMIX X X X"),
+        ("edf", b"0       X X X X"),
+        ("wav", b"RIFF"),
+        ("npy", b"\x93NUMPY"),
+        ("mcap", b"\x89MCAP0\r\n"),
+        #[cfg(feature = "parquet")]
+        ("parquet", b"PAR1"),
+    ];
+    for (format, beginning) in beginnings {
+        let path = home.path().join(format!("out.{format}"));
+        let printed = succeed(home.path(), &["export", &sample(), "-o", path.to_str().expect("UTF-8")]);
+        let expected = format!("out.{format}: 5130 rows, 1 gaps with 1050 samples missing, 2 markers\n");
+        assert!(printed.contains(&expected), "{printed}");
+        assert_eq!(printed.contains("BAD_ACQ_SKIP"), matches!(*format, "bdf" | "edf"), "{printed}");
+        assert_eq!(printed.contains("1050 missing frames in 1 gaps are zeros"), *format == "wav", "{printed}");
+        assert!(std::fs::read(&path).expect("a file").starts_with(beginning), "{format}");
+        let has_sidecar = path.with_extension(format!("{format}.json")).exists();
+        assert_eq!(has_sidecar, matches!(*format, "wav" | "npy"), "{format}");
+    }
+}
+
+#[test]
+fn an_export_takes_part_of_a_recording_and_channels_in_the_order_wanted() {
+    let home = tempfile::tempdir().expect("a folder");
+    let path = home.path().join("part.npy");
+    let output = path.to_str().expect("UTF-8");
+    succeed(
+        home.path(),
+        &["export", &sample(), "-o", output, "--counts", "--channels", "3,1", "--from", "1s", "--to-time", "3s"],
+    );
+    let sidecar = std::fs::read(home.path().join("part.npy.json")).expect("a sidecar");
+    let sidecar: Value = serde_json::from_slice(&sidecar).expect("JSON");
+    assert_eq!((&sidecar["rows"], &sidecar["first_index"]), (&json!(500), &json!(1000)));
+    assert_eq!((&sidecar["channels"][0]["name"], &sidecar["channels"][1]["name"]), (&json!("Fp2"), &json!("ECG")));
+    assert_eq!(std::fs::metadata(&path).expect("a file").len(), 128 + 500 * 2 * 4);
+}
+
+#[test]
+fn what_a_format_cannot_hold_is_a_warning() {
+    let home = tempfile::tempdir().expect("a folder");
+    let config = json!({ "version": 1, "name": "ramp",
+        "stages": [ { "id": "board", "type": "synthetic", "params":
+                        { "channels": 2, "rate_hz": 10_000, "signal": "ramp", "pace": "max", "samples": 100_000 } },
+                    { "id": "rec", "type": "record", "params": { "dir": home.path().join("rec") } } ],
+        "connections": [ { "from": "board", "to": "rec" } ] });
+    let config = write(home.path(), "ramp.json", &config);
+    succeed(home.path(), &["run", &config, "--headless", "--record"]);
+    let recording = only_recording(&home.path().join("rec"));
+    let path = home.path().join("out.edf");
+    let args = ["export", recording.to_str().expect("UTF-8"), "-o", path.to_str().expect("UTF-8")];
+    let output = run(home.path(), &args);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("100000 rows, 1 warnings"), "{}", text(&output.stdout));
+    let said = text(&output.stderr);
+    assert!(said.contains("warning: 2 channels are rounded: 16 bits hold steps of"), "{said}");
+}
+
+#[test]
+fn an_export_that_makes_no_sense_is_refused_with_what_would() {
+    let home = tempfile::tempdir().expect("a folder");
+    let taken = write(home.path(), "taken.csv", &json!(1));
+    let sample = sample();
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["export", &sample, "-o", "x.xyz"], 2, "end it in one of csv, bdf, edf"),
+        (&["export", &sample, "-o", "-"], 2, "or give --to"),
+        (&["export", &sample, "-o", "-", "--to", "bdf"], 2, "not to standard output"),
+        (&["export", &sample, "-o", "x.csv", "--every", "2"], 2, "--every is for mcap"),
+        (&["export", &sample, "-o", "x.csv", "--stream", "eeg"], 1, "which has board"),
+        (&["export", &sample, "-o", "x.csv", "--channels", "9"], 1, "below 8, got 8"),
+        (&["export", &sample, "-o", &taken], 1, "exists already; give another name, or --overwrite"),
+        (&["export", &sample, "-o", "/nowhere/x.csv"], 1, "cannot write /nowhere/x.csv"),
+    ];
+    for (args, code, part) in cases {
+        let output = run(home.path(), args);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(*code), "{args:?}: {said}");
+        assert!(said.contains(part), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn an_interrupted_export_leaves_nothing_behind() {
+    let home = tempfile::tempdir().expect("a folder");
+    let config = json!({ "version": 1, "name": "long",
+        "stages": [ { "id": "board", "type": "synthetic", "params":
+                        { "channels": 8, "rate_hz": 10_000, "signal": "ramp", "pace": "max", "samples": 300_000 } },
+                    { "id": "rec", "type": "record", "params": { "dir": home.path().join("rec") } } ],
+        "connections": [ { "from": "board", "to": "rec" } ] });
+    let config = write(home.path(), "long.json", &config);
+    succeed(home.path(), &["run", &config, "--headless", "--record"]);
+    let recording = only_recording(&home.path().join("rec"));
+    let out = home.path().join("out");
+    std::fs::create_dir(&out).expect("a folder");
+    let files = || std::fs::read_dir(&out).expect("readable").count();
+
+    let mut command = common::wavedeck(home.path());
+    command.args(["export", recording.to_str().expect("UTF-8"), "-o", out.join("x.csv").to_str().expect("UTF-8")]);
+    let mut child = command.stderr(std::process::Stdio::null()).spawn().expect("the program starts");
+    common::wait_until("the output", || files() > 0);
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+    let status = child.wait().expect("a child");
+
+    // On a fast machine it may have ended before the signal came.
+    let is_whole = status.success() && out.join("x.csv").exists();
+    assert!(is_whole || status.code() == Some(1) && files() == 0, "{status}, {} files", files());
+}
+
 fn readme() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("the README")
 }

@@ -1,7 +1,14 @@
 //! Files of samples behind one door: Wavedeck's recordings and those of other programs.
 mod error;
+mod export;
 mod native;
 mod source;
+mod write;
 
 pub use error::SourceError;
+pub use export::{
+    ExportError, ExportOptions, ExportSummary, Extent, Frames, Gap, Header, Mark, Notes, OnProgress, Progress, Sink,
+    Survey, Values, export, export_csv, export_file,
+};
 pub use source::{About, Annotation, Blocks, MissingRun, Source, SourceStream, open};
+pub use write::Format;

@@ -1,10 +1,9 @@
-//! Recordings: written so that what is called saved survives, read back sample for sample, exported.
+//! Recordings: written so that what is called saved survives, read back sample for sample.
 mod batches;
 mod chunk;
 mod codec;
 mod commit;
 mod container;
-mod csv_export;
 mod error;
 mod gap;
 mod index;
@@ -24,11 +23,11 @@ mod writer;
 
 pub use batches::{Batches, DecodedBatch, Samples};
 pub use commit::CommitStatus;
-pub use csv_export::{CsvOptions, CsvSummary, export_csv, export_csv_file};
-pub use error::{ExportError, ReadError, WriteError, with_causes};
+pub use error::{ReadError, WriteError, with_causes};
 pub use gap::{Gap, GapReason, GapTracker};
 pub use info::{EditReport, GapReport, MarkerReport, RecordingInfo, StreamReport};
 pub use ledger::{Ledger, StreamLedger};
+pub use naming::rename_to_free;
 pub use options::{Edit, Event, Finished, RecordingOptions, StreamInfo};
 pub use reader::Recording;
 pub use stamp::LocalTime;

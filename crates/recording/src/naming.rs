@@ -107,8 +107,11 @@ pub(crate) fn io_error<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::
     move |source| WriteError::Io { action, path: path.to_owned(), source }
 }
 
-/// Renames unless the new name is taken.
-pub(crate) fn rename_to_free(old: &Path, new: &Path) -> io::Result<()> {
+/// Renames a file unless the new name is taken.
+///
+/// # Errors
+/// What the system says; [`ErrorKind::AlreadyExists`] if the name is taken.
+pub fn rename_to_free(old: &Path, new: &Path) -> io::Result<()> {
     match renameat_with(CWD, old, CWD, new, RenameFlags::NOREPLACE) {
         // File systems without this call: a link fails as well if the name is taken.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {

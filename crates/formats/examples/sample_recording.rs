@@ -1,16 +1,16 @@
-//! Writes a recording with noise, a gap and a mark, and its tables, for `tests/interop.py`.
+//! Writes a recording with noise, a gap and a mark, and exports it to every format, for `.ci/interop-write`; says how
+//! fast.
 //!
 //! `sample_recording DIR [--plain] [SECONDS] [CHANNELS] [RATE_HZ]`
-use std::{env, error::Error, path::PathBuf, time::Instant};
+use std::{env, error::Error, ops::ControlFlow, path::PathBuf, time::Instant};
 
 use wavedeck_api::{
     clock::Anchor,
     packet::PacketHeader,
     signal::{ChannelSpec, Rate, SignalKind, StreamSpec},
 };
-use wavedeck_recording::{
-    CsvOptions, Event, Gap, GapReason, Recording, RecordingOptions, RecordingWriter, StreamInfo, export_csv_file,
-};
+use wavedeck_formats::{ExportOptions, Format, export_file, open};
+use wavedeck_recording::{Event, Gap, GapReason, Recording, RecordingOptions, RecordingWriter, StreamInfo};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments: Vec<String> = env::args().skip(1).collect();
@@ -102,13 +102,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     let middle = recording.batches(0, next / 2)?.next().ok_or("samples")??;
     let sought_s = begin.elapsed().as_secs_f64() - opened_s;
     println!("opened in {:.2} ms, sample {} found in {:.2} ms", opened_s * 1e3, middle.first_index, sought_s * 1e3);
-    for stream in ["eeg", "filtered"] {
-        let options = CsvOptions { stream: Some(stream.into()), counts: stream == "eeg", ..CsvOptions::default() };
-        let path =
-            dir.join(format!("{}-{stream}.csv", finished.path.file_stem().unwrap_or_default().to_string_lossy()));
-        let begin = Instant::now();
-        let summary = export_csv_file(&recording, &options, &path, false)?;
-        println!("{}: {} rows in {:.3} s", path.display(), summary.rows, begin.elapsed().as_secs_f64());
+    let source = open(&finished.path)?;
+    for (stream, counts) in [("eeg", true), ("eeg", false), ("filtered", false)] {
+        for format in Format::ALL {
+            let options = ExportOptions { stream: Some(stream.into()), counts, ..ExportOptions::default() };
+            let kind = if counts { "counts" } else { "units" };
+            let path = dir.join(format!("{stream}-{kind}.{}", format.name()));
+            let begin = Instant::now();
+            let go_on = &mut |_| ControlFlow::Continue(());
+            let summary = export_file(&*source, *format, &options, &path, true, go_on)?;
+            let took_s = begin.elapsed().as_secs_f64();
+            let width = if stream == "eeg" { channels as u64 } else { 1 };
+            let speed = (summary.rows * width * 4) as f64 / took_s / 1e6;
+            println!("{}: {} rows in {took_s:.3} s, {speed:.1} MB/s of samples", path.display(), summary.rows);
+            for text in summary.remarks.iter().chain(&summary.warnings) {
+                println!("    {text}");
+            }
+        }
     }
     Ok(())
 }
