@@ -70,7 +70,7 @@ impl Index {
     }
 
     /// `None` if the file was not closed.
-    fn from_summary(source: &Source) -> Result<Option<Self>, ReadError> {
+    pub(crate) fn from_summary(source: &Source) -> Result<Option<Self>, ReadError> {
         let Some(summary_start) = summary_start(source)? else {
             return Ok(None);
         };

@@ -1,12 +1,13 @@
 //! Makes the account of a recording anew from its samples and gaps.
 use std::collections::BTreeMap;
 
-use mcap::records::Channel;
+use mcap::records::{Channel, MessageHeader};
 
 use crate::{
     ledger::{Ledger, StreamLedger},
     proto, schema,
     stored::StoredGap,
+    survey::{Place, Witness},
 };
 
 /// An account in the making.
@@ -60,5 +61,15 @@ impl Recount {
     /// The account of all that was counted.
     pub(crate) fn ledger(self) -> Ledger {
         Ledger { streams: self.streams, failed: None }
+    }
+}
+
+impl Witness for Recount {
+    fn channel(&mut self, _place: Place, channel: &Channel) {
+        self.add_channel(channel);
+    }
+
+    fn message(&mut self, _place: Place, header: &MessageHeader, payload: &[u8]) {
+        self.add_message(header.channel_id, payload);
     }
 }
