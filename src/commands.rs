@@ -2,7 +2,9 @@
 mod describe;
 mod devices;
 mod recordings;
+mod repair;
 mod run;
+mod verify;
 
 use std::io::{ErrorKind, Write};
 
@@ -29,6 +31,8 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Devices(args)) => devices::list(&args),
         Some(Command::Info(args)) => recordings::info(&args),
         Some(Command::Export(args)) => recordings::export(&args),
+        Some(Command::Repair(args)) => repair::repair(&args),
+        Some(Command::Verify(args)) => verify::verify(&args),
         Some(Command::Emulate(args)) => play(&args),
     }
 }

@@ -36,7 +36,7 @@ pub use info::{EditReport, GapReport, MarkerReport, RecordingInfo, StreamReport}
 pub use ledger::{Ledger, StreamLedger};
 pub use options::{Edit, Event, Finished, RecordingOptions, StreamInfo};
 pub use reader::Recording;
-pub use repair::{DamagedPart, Outcome, RepairError, RepairNote, RepairOptions, Repaired, repair};
+pub use repair::{DamagedPart, Outcome, RepairError, RepairNote, RepairOptions, Repaired, has_end_mark, repair};
 pub use stamp::LocalTime;
 pub use stored::{Codec, StoredEdit, StoredEvent, StoredGap, StoredStream};
 pub use verify::{VerifyReport, verify, verify_with};

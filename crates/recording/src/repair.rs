@@ -5,11 +5,12 @@ use std::{
     ffi::OsString,
     fmt,
     fs::{self, File, TryLockError},
-    io::ErrorKind,
+    io::{self, ErrorKind},
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
+use mcap::MAGIC;
 use rustix::{
     fs::{Access, AtFlags, CWD, FallocateFlags},
     io::Errno,
@@ -142,6 +143,18 @@ pub fn repair(path: impl AsRef<Path>, options: &RepairOptions) -> Result<Repaire
         }
     }
     Ok(repaired)
+}
+
+/// True if the file ends with the mark of a closed one; a quick look that reads nothing else.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn has_end_mark(path: impl AsRef<Path>) -> io::Result<bool> {
+    let file = File::open(path)?;
+    let mut end = [0; MAGIC.len()];
+    let Some(offset) = file.metadata()?.len().checked_sub(end.len() as u64) else { return Ok(false) };
+    file.read_exact_at(&mut end, offset)?;
+    Ok(end == MAGIC)
 }
 
 /// The name without `.part`; `None` if it has none.

@@ -13,6 +13,7 @@ use wavedeck_recording::{
     Event, GapReason, Recording, RecordingOptions, RecordingWriter, VerifyReport, verify, verify_with,
 };
 
+const CHUNK: u8 = 6;
 const DATA_END: u8 = 15;
 
 #[test]
@@ -100,12 +101,22 @@ fn without_the_checksum_of_all_data_only_what_describes_goes_unseen() {
 
     let unseen = flip(&bytes, 1000, 2);
 
-    // What is in the header and in metadata records: names and notes, no sample and no place.
-    let is_uncovered = |at: usize| {
-        records.iter().any(|(opcode, begin, end)| (*begin..*end).contains(&at) && matches!(opcode, 1 | 0x0c))
+    // Header and metadata records hold names and notes, no sample and no place. Of a zstd frame, the sizes in the first
+    // bytes and the bits that fill up a block may change without changing what is unpacked.
+    let kind = |at: usize| {
+        let (opcode, begin, _) = records.iter().find(|(_, begin, end)| (*begin..*end).contains(&at)).expect("a record");
+        (*opcode, at - begin)
     };
-    println!("{} of 1000 changed bits are under no checksum: header and metadata records", unseen.len());
-    assert!(unseen.iter().all(|at| is_uncovered(*at)), "{unseen:?}");
+    let (in_chunks, described): (Vec<_>, Vec<_>) =
+        unseen.iter().map(|at| kind(*at)).partition(|(opcode, _)| *opcode == CHUNK);
+    println!("{} of 1000 changed bits went unseen in header and metadata records", described.len());
+    println!(
+        "{} of 1000 changed bits went unseen in zstd frames that unpack to the same: {in_chunks:?}",
+        in_chunks.len()
+    );
+    assert!(described.iter().all(|(opcode, _)| matches!(opcode, 1 | 0x0c)), "{unseen:?}");
+    assert!(in_chunks.iter().all(|(_, at)| *at >= 53), "{unseen:?}");
+    assert!(unseen.len() < 20, "{unseen:?}");
 }
 
 /// Flips bits one at a time and gives the places where that went unseen; what is read is always right.
@@ -138,7 +149,7 @@ fn flip(bytes: &[u8], times: usize, seed: u64) -> Vec<usize> {
 fn a_fault_in_a_chunk_names_its_place() {
     let dir = tempdir().expect("a directory");
     let (_, mut bytes) = recorded(dir.path(), 300);
-    let chunks: Vec<_> = records(&bytes).into_iter().filter(|(opcode, ..)| *opcode == 6).collect();
+    let chunks: Vec<_> = records(&bytes).into_iter().filter(|(opcode, ..)| *opcode == CHUNK).collect();
     bytes[chunks[9].2 - 30] ^= 4;
     let path = dir.path().join("changed.mcap");
     fs::write(&path, &bytes).expect("written");
