@@ -108,7 +108,7 @@ pub(crate) fn visit_chunk(
     let bad = |error: McapError| damaged(offset, error.to_string());
     each_record(bytes, offset, |opcode, data| match opcode {
         op::CHANNEL | op::MESSAGE => match parse_record(opcode, data).map_err(bad)? {
-            Record::Channel(channel) => visit(Item::Channel(channel)),
+            Record::Channel(_) => visit(Item::Channel),
             Record::Message { header, data } => visit(Item::Message(header, &data)),
             _ => Ok(()),
         },
@@ -158,8 +158,8 @@ pub(crate) fn each_record(
 
 /// What a chunk holds.
 pub(crate) enum Item<'a> {
-    /// Tells what the messages of a channel are.
-    Channel(mcap::records::Channel),
+    /// Tells what the messages of a channel are, as the index does.
+    Channel,
     /// A message and its payload.
     Message(MessageHeader, &'a [u8]),
 }

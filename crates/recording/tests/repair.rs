@@ -245,7 +245,12 @@ fn a_damaged_chunk_in_the_middle_is_passed_over_and_what_is_behind_it_is_kept() 
         assert_eq!(note.damaged[0].offset, begin as u64);
         let batches = batches_of(&done.path);
         assert!(batches.windows(2).all(|pair| pair[0].end_index() <= pair[1].first_index));
+        // Lost samples are told; the account adds up.
+        let stored: u64 = frames(&batches);
+        let ledger = &done.ledger.streams[0];
+        assert!(ledger.is_balanced() && ledger.recorded == stored && ledger.lost() > 0, "{ledger:?}");
         let report = verify(&done.path).expect("readable");
+        assert_eq!(report.streams, done.ledger.streams);
         assert!(!report.whole && report.faults.listed[0].offset == begin as u64, "{report}");
         let info = RecordingInfo::of(&open(&done.path)).expect("readable");
         assert!(info.degraded && info.to_string().contains("1 damaged parts left out"), "{info}");

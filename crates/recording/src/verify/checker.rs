@@ -250,6 +250,7 @@ impl Witness for Checker<'_> {
 
     fn damage(&mut self) {
         self.sequences.clear();
+        self.recount.damage();
         for stream in &mut self.streams {
             stream.is_after_damage = true;
         }
