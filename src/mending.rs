@@ -4,6 +4,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread,
+    time::{Duration, SystemTime},
 };
 
 use wavedeck_api::stage::Level;
@@ -13,6 +14,8 @@ use crate::journal::Journal;
 
 /// Most files that a start looks at.
 const MAX_FILES: usize = 1000;
+/// A file that does not change for so long is not being copied.
+const STILL: Duration = Duration::from_secs(3);
 /// Acquisition comes first.
 const NICENESS: i32 = 10;
 
@@ -91,20 +94,54 @@ fn repair_folder(folder: &Path, journal: &Journal) {
         let text = format!("{} holds {} recordings; only {MAX_FILES} are looked at", folder.display(), paths.len());
         journal.add(Level::Warn, "repair", text);
     }
-    for path in paths.iter().take(MAX_FILES) {
-        let is_unclosed =
-            path.extension().is_some_and(|ending| ending == "part") || !has_end_mark(path).unwrap_or(true);
-        if !is_unclosed {
-            continue;
+    let unclosed: Vec<PathBuf> = paths.into_iter().take(MAX_FILES).filter(|path| is_unclosed(path)).collect();
+    let (recent, old): (Vec<_>, Vec<_>) = unclosed.into_iter().map(|path| (state_of(&path), path)).partition(is_recent);
+    for (_, path) in &old {
+        repair_one(path, journal);
+    }
+    if recent.is_empty() {
+        return;
+    }
+    // A recorder holds a lock, but who copies a recording into the folder does not.
+    thread::sleep(STILL);
+    for (state, path) in &recent {
+        if *state == state_of(path) {
+            repair_one(path, journal);
+        } else if path.exists() && !is_held(path) {
+            let text = format!("{} grows: it is not repaired now", path.display());
+            journal.add(Level::Warn, "repair", text);
         }
-        match repair(path, &RepairOptions::default()) {
-            Ok(done) if matches!(done.outcome, Outcome::Whole | Outcome::Gone) => {}
-            Ok(done) => journal.add(Level::Info, "repair", in_words(&done)),
-            // Being written, by this program or another; or not ours.
-            Err(
-                RepairError::Locked { .. } | RepairError::Read(ReadError::Missing { .. } | ReadError::Foreign { .. }),
-            ) => {}
-            Err(error) => journal.add(Level::Warn, "repair", explained(&error)),
-        }
+    }
+}
+
+fn is_unclosed(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "part") || !has_end_mark(path).unwrap_or(true)
+}
+
+/// Length and time of the last change.
+fn state_of(path: &Path) -> Option<(u64, SystemTime)> {
+    let about = std::fs::metadata(path).ok()?;
+    Some((about.len(), about.modified().ok()?))
+}
+
+/// True unless the last change is long enough ago; a clock that was set back makes any file recent.
+fn is_recent((state, _): &(Option<(u64, SystemTime)>, PathBuf)) -> bool {
+    let age = state.and_then(|(_, changed)| changed.elapsed().ok());
+    age.is_none_or(|age| age < STILL)
+}
+
+/// True if another process, or this one, writes the file and says so by a lock.
+fn is_held(path: &Path) -> bool {
+    let file = std::fs::File::open(path);
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+}
+
+fn repair_one(path: &Path, journal: &Journal) {
+    match repair(path, &RepairOptions::default()) {
+        Ok(done) if matches!(done.outcome, Outcome::Whole | Outcome::Gone) => {}
+        Ok(done) => journal.add(Level::Info, "repair", in_words(&done)),
+        // Being written, by this program or another; or not ours.
+        Err(RepairError::Locked { .. } | RepairError::Read(ReadError::Missing { .. } | ReadError::Foreign { .. })) => {}
+        Err(error) => journal.add(Level::Warn, "repair", explained(&error)),
     }
 }

@@ -242,13 +242,27 @@ fn a_start_repairs_what_an_earlier_run_left_open() {
     let part = cut_part(&dir, "crashed.mcap.part");
     fs::write(dir.join("nothing.mcap.part"), b"\x89MCAP0\r\n\x01").expect("written");
     let below = cut_part(&dir.join("below"), "deeper.mcap.part");
+    // A file that is being copied into the folder: it grows.
+    let copied = cut_part(&dir, "copied.mcap");
+    let (is_over, copying) = (Arc::new(AtomicBool::new(false)), copied.clone());
+    let over = Arc::clone(&is_over);
+    let copy = thread::spawn(move || {
+        let mut file = fs::File::options().append(true).open(&copying).expect("there");
+        while !over.load(Ordering::Relaxed) {
+            std::io::Write::write_all(&mut file, &[7; 64]).expect("written");
+            thread::sleep(Duration::from_millis(50));
+        }
+    });
     let set = format!("rec.dir={}", dir.display());
     let mut child = wavedeck(home.path());
     child.args(["run", &demo(), "--headless", "--json", "--record", "--set", &set]).stdout(Stdio::piped());
     let child = child.spawn().expect("starts");
 
     wait_until("the repair", || !part.exists());
+    // Status lines, and the log with them, come once a second.
     thread::sleep(Duration::from_millis(1500));
+    is_over.store(true, Ordering::Relaxed);
+    copy.join().expect("no panic");
 
     let id = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("told to end");
@@ -262,6 +276,8 @@ fn a_start_repairs_what_an_earlier_run_left_open() {
     };
     assert!(logged("info", "crashed.mcap.part: was not closed"), "{printed}");
     assert!(logged("warn", "nothing.mcap.part was cut before its first samples"), "{printed}");
+    assert!(logged("warn", "copied.mcap grows"), "{printed}");
+    assert!(fs::read(&copied).expect("there").ends_with(&[7; 64]), "nothing was cut or appended");
     succeed(home.path(), &["verify", utf8(&dir.join("crashed.mcap"))]);
     assert!(below.exists() && dir.join("nothing.mcap.part").exists());
 }

@@ -70,7 +70,9 @@ impl Told {
                 result => self.add(path, result),
             }
         }
-        let mut text = format!("{}: {} recordings, {whole} whole already", folder.display(), paths.len() - foreign);
+        let n = paths.len() - foreign;
+        let recordings = if n == 1 { "recording" } else { "recordings" };
+        let mut text = format!("{}: {n} {recordings}, {whole} whole already", folder.display());
         if foreign > 0 {
             text.push_str(&format!(", {foreign} files of other programs left alone"));
         }

@@ -133,7 +133,7 @@ impl Index {
 
     fn from_scan(source: &Source) -> Result<Self, ReadError> {
         let mut recount = Recount::default();
-        let Survey { summary, entries, damage, whole_bytes, .. } = survey::survey(source, &mut recount)?;
+        let Survey { summary, chunks, entries, damage, whole_bytes, .. } = survey::survey(source, &mut recount)?;
         let channels = summary.channels.values().map(|channel| {
             let channel = Channel {
                 id: channel.id,
@@ -149,7 +149,7 @@ impl Index {
         });
         Ok(Self {
             channels: channels.collect(),
-            chunks: summary.chunk_indexes.into_iter().map(ChunkEntry::from).collect(),
+            chunks: chunks.iter().map(ChunkEntry::from).collect(),
             attachments: attachments.collect(),
             metadata: entries,
             is_closed: false,

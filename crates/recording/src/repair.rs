@@ -198,7 +198,7 @@ fn hold(path: &Path, options: &RepairOptions) -> Result<Option<Source>, RepairEr
     let io_error = |action| move |source| RepairError::Io { action, path: path.to_owned(), source };
     let file = match File::options().read(true).write(!options.dry_run).open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        other => other.map_err(io_error("open for repair"))?,
+        other => other.map_err(io_error("write to"))?,
     };
     match file.try_lock() {
         Ok(()) => {}
@@ -230,14 +230,15 @@ fn close(source: &Source, options: &RepairOptions) -> Result<Repaired, RepairErr
     let earlier: Option<Ledger> = earlier(&survey, "ledger");
     ledger.failed = earlier.and_then(|ledger| ledger.failed);
 
-    let Survey { whole_bytes, ref whole_checksum, ref missing_indexes, .. } = survey;
-    let section = DataSection {
-        length: whole_bytes,
-        checksum: Some(whole_checksum.clone()),
-        message_indexes: &missing_indexes.clone(),
-    };
+    let whole_bytes = survey.whole_bytes;
     survey.summary.metadata_indexes.retain(|index| index.offset < whole_bytes);
     survey.count();
+    let section = DataSection {
+        length: whole_bytes,
+        checksum: Some(survey.whole_checksum.clone()),
+        message_indexes: &survey.missing_indexes,
+        chunk_indexes: survey.chunks.records(),
+    };
     let json = |error| RepairError::Encode { source: error };
     let (note_json, ledger_json) =
         (serde_json::to_string(&note).map_err(json)?, serde_json::to_string(&ledger).map_err(json)?);
@@ -247,7 +248,7 @@ fn close(source: &Source, options: &RepairOptions) -> Result<Repaired, RepairErr
         tracing::info!(path = %path.display(), whole_bytes, cut_bytes = note.cut_bytes, "repaired a recording");
     }
     Ok(Repaired {
-        chunks: survey.summary.chunk_indexes.len() as u64,
+        chunks: survey.chunks.len(),
         kept_bytes: whole_bytes,
         note: Some(note),
         ledger,
@@ -259,7 +260,7 @@ fn close(source: &Source, options: &RepairOptions) -> Result<Repaired, RepairErr
 fn check(survey: &Survey, path: &Path) -> Result<(), RepairError> {
     let path = || path.to_owned();
     let about = survey.entries.get("recording").filter(|about| about.contains_key("start_unix_ns"));
-    let has_chunks = !survey.summary.chunk_indexes.is_empty();
+    let has_chunks = !survey.chunks.is_empty();
     let Some(about) = about else {
         let is_cut = !has_chunks && survey.data_end.is_none();
         return Err(if is_cut {

@@ -1,5 +1,6 @@
 //! Walks over all of a file and says what is whole. It believes no index and no length that is not borne out, so
 //! that repair and verification can.
+mod chunk_list;
 mod search;
 mod unpack;
 
@@ -11,7 +12,10 @@ use mcap::{
     records::{self, AttachmentIndex, ChunkIndex, MessageHeader, MetadataIndex, Record, Statistics, op},
 };
 
-pub(crate) use self::unpack::{add_channel, add_schema};
+pub(crate) use self::{
+    chunk_list::ChunkList,
+    unpack::{add_channel, add_schema},
+};
 use self::{search::Search, unpack::Unpacked};
 use crate::{
     chunk::{self, HEAD_BYTES, MAX_CHUNK_BYTES, MAX_RECORD_BYTES, RecordHead, Source},
@@ -65,8 +69,9 @@ pub(crate) struct DataEnd {
 /// What was found.
 #[derive(Default)]
 pub(crate) struct Survey {
-    /// All that is whole, as a summary tells it.
+    /// All that is whole but the chunks, as a summary tells it.
     pub(crate) summary: Summary,
+    pub(crate) chunks: ChunkList,
     /// Contents of the metadata records.
     pub(crate) entries: BTreeMap<String, BTreeMap<String, String>>,
     /// Parts that are damaged, in the order of the file; the last one may be a cut.
@@ -108,18 +113,15 @@ pub(crate) fn survey(source: &Source, witness: &mut impl Witness) -> Result<Surv
 impl Survey {
     /// Sets the counts of the summary to what the summary lists.
     pub(crate) fn count(&mut self) {
-        let Summary { stats, channels, schemas, chunk_indexes, attachment_indexes, metadata_indexes } =
-            &mut self.summary;
+        let Summary { stats, channels, schemas, attachment_indexes, metadata_indexes, .. } = &mut self.summary;
         let stats = stats.get_or_insert_with(no_statistics);
         stats.message_count = stats.channel_message_counts.values().sum();
         stats.schema_count = schemas.len() as u16;
         stats.channel_count = channels.len() as u32;
         stats.attachment_count = attachment_indexes.len() as u32;
         stats.metadata_count = metadata_indexes.len() as u32;
-        stats.chunk_count = chunk_indexes.len() as u32;
-        let filled = || chunk_indexes.iter().filter(|index| !index.message_index_offsets.is_empty());
-        stats.message_start_time = filled().map(|index| index.message_start_time).min().unwrap_or(0);
-        stats.message_end_time = filled().map(|index| index.message_end_time).max().unwrap_or(0);
+        stats.chunk_count = self.chunks.len() as u32;
+        (stats.message_start_time, stats.message_end_time) = self.chunks.times();
     }
 }
 
@@ -247,7 +249,7 @@ impl<W: Witness> Walk<'_, W> {
                 if again != self.buffer {
                     return Err("a metadata record has wrong lengths".into());
                 }
-                if matches!(metadata.name.as_str(), "ledger" | "repair") && !summary.chunk_indexes.is_empty() {
+                if matches!(metadata.name.as_str(), "ledger" | "repair") && !self.survey.chunks.is_empty() {
                     self.survey.closing_start.get_or_insert(head.offset);
                 }
                 summary.metadata_indexes.push(MetadataIndex {
@@ -269,7 +271,7 @@ impl<W: Witness> Walk<'_, W> {
             Err(error) => return Err(error),
         };
         self.checksum.update(&self.buffer);
-        let place = Place { offset: head.offset, chunk: self.survey.summary.chunk_indexes.len() as u64 };
+        let place = Place { offset: head.offset, chunk: self.survey.chunks.len() };
         let (start_ns, end_ns) = self.unpacked.times();
         if (header.message_start_time, header.message_end_time) != (start_ns, end_ns) {
             let says = format!("the chunk says {} to {} ns", header.message_start_time, header.message_end_time);
@@ -277,7 +279,7 @@ impl<W: Witness> Walk<'_, W> {
         }
         self.unpacked.tell(place, &mut self.survey.summary, self.witness);
         let (indexes, offsets) = self.unpacked.message_indexes(head.end());
-        self.survey.summary.chunk_indexes.push(ChunkIndex {
+        self.survey.chunks.push(&ChunkIndex {
             message_start_time: start_ns,
             message_end_time: end_ns,
             chunk_start_offset: head.offset,

@@ -16,7 +16,7 @@ pub(crate) fn close_behind_good_chunks(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let ledger = serde_json::to_string(ledger)?;
     cut_summary(&mut summary, ended.written, &ended.totals.messages);
-    let end = DataSection { length: ended.written, checksum: None, message_indexes: &[] };
+    let end = DataSection { length: ended.written, checksum: None, message_indexes: &[], chunk_indexes: &[] };
     let bytes = closing_bytes(&summary, end, &[("ledger", &ledger)]);
     ended.disk.truncate(ended.written)?;
     ended.disk.append(&bytes)?;
@@ -58,12 +58,14 @@ pub(crate) struct DataSection<'a> {
     pub(crate) checksum: Option<Hasher>,
     /// Message indexes of its last chunk that are to follow, where they are not there yet.
     pub(crate) message_indexes: &'a [u8],
+    /// Chunk index records for the summary, beside those it lists itself.
+    pub(crate) chunk_indexes: &'a [u8],
 }
 
 /// The bytes that close a file: message indexes, metadata records of one entry `json` each, the end of the data,
 /// the summary and the footer. `summary` tells of all but the metadata given here.
 pub(crate) fn closing_bytes(summary: &Summary, section: DataSection<'_>, metadata: &[(&str, &str)]) -> Vec<u8> {
-    let DataSection { length, checksum, message_indexes } = section;
+    let DataSection { length, checksum, message_indexes, chunk_indexes } = section;
     let mut out = message_indexes.to_vec();
     let mut places = Vec::new();
     for (name, json) in metadata {
@@ -79,7 +81,7 @@ pub(crate) fn closing_bytes(summary: &Summary, section: DataSection<'_>, metadat
 
     let summary_place = out.len();
     let summary_start = length + summary_place as u64;
-    write_summary(summary, metadata.len() as u32, &mut out);
+    write_summary(summary, metadata.len() as u32, chunk_indexes, &mut out);
     for (name, offset, length) in places {
         record(op::METADATA_INDEX, &mut out, |out| {
             put_u64s(&[offset, length], out);
@@ -98,7 +100,7 @@ pub(crate) fn closing_bytes(summary: &Summary, section: DataSection<'_>, metadat
     out
 }
 
-fn write_summary(summary: &Summary, more_metadata: u32, out: &mut Vec<u8>) {
+fn write_summary(summary: &Summary, more_metadata: u32, more_chunks: &[u8], out: &mut Vec<u8>) {
     let mut schemas: Vec<_> = summary.schemas.values().collect();
     schemas.sort_by_key(|schema| schema.id);
     for schema in schemas {
@@ -145,6 +147,7 @@ fn write_summary(summary: &Summary, more_metadata: u32, out: &mut Vec<u8>) {
     for index in &summary.chunk_indexes {
         record(op::CHUNK_INDEX, out, |out| chunk_index(index, out));
     }
+    out.extend_from_slice(more_chunks);
     for index in &summary.attachment_indexes {
         record(op::ATTACHMENT_INDEX, out, |out| {
             put_u64s(&[index.offset, index.length, index.log_time, index.create_time, index.data_size], out);
@@ -160,7 +163,8 @@ fn write_summary(summary: &Summary, more_metadata: u32, out: &mut Vec<u8>) {
     }
 }
 
-fn chunk_index(index: &ChunkIndex, out: &mut Vec<u8>) {
+/// Appends the content of a chunk index record.
+pub(crate) fn chunk_index(index: &ChunkIndex, out: &mut Vec<u8>) {
     let times = [index.message_start_time, index.message_end_time];
     put_u64s(&times, out);
     put_u64s(&[index.chunk_start_offset, index.chunk_length], out);

@@ -83,7 +83,7 @@ pub fn verify_with(path: impl AsRef<Path>, progress: &mut dyn FnMut(u64, u64)) -
         degraded: ledger.is_degraded(),
         lost: ledger.streams.iter().map(StreamLedger::lost).sum(),
         closed,
-        chunks: survey.summary.chunk_indexes.len() as u64,
+        chunks: survey.chunks.len(),
         messages: survey.summary.stats.as_ref().map_or(0, |stats| stats.message_count),
         streams: ledger.streams,
         failed: ledger.failed,

@@ -1,5 +1,5 @@
 //! Checks what comes behind the data of a closed file, against what the data are.
-use std::collections::BTreeMap;
+use std::iter::Peekable;
 
 use mcap::{
     MAGIC, Summary,
@@ -10,7 +10,7 @@ use crate::{
     chunk::{self, HEAD_BYTES, MAX_RECORD_BYTES, Source},
     error::ReadError,
     fault::Faults,
-    survey::{self, DATA_END_BYTES, Survey},
+    survey::{self, ChunkList, DATA_END_BYTES, Survey},
 };
 
 const FOOTER_BYTES: u64 = HEAD_BYTES + 20;
@@ -19,8 +19,8 @@ const FOOTER_BYTES: u64 = HEAD_BYTES + 20;
 #[derive(Default)]
 struct Ending {
     summary: Summary,
-    /// Position of each entry of the chunk index.
-    chunk_entries: Vec<(u64, ChunkIndex)>,
+    /// Number of entries of the chunk index.
+    chunks: u64,
     groups: Vec<(u64, SummaryOffset)>,
     /// Position and content of the footer.
     footer: Option<(u64, Footer)>,
@@ -41,7 +41,7 @@ pub(super) fn check(source: &Source, survey: &Survey, faults: &mut Faults) -> Re
         faults.add(data_end.offset, None, what, format!("{:08x}", data_end.stored));
     }
     let start = data_end.offset + DATA_END_BYTES;
-    let (ending, checksum) = read(source, start, faults)?;
+    let (ending, checksum) = read(source, start, &survey.chunks, faults)?;
     let Some((at, footer)) = &ending.footer else {
         faults.add(ending.end, None, "the summary has no whole footer", "a footer");
         return Ok(false);
@@ -58,7 +58,7 @@ pub(super) fn check(source: &Source, survey: &Survey, faults: &mut Faults) -> Re
         let what = format!("the footer puts the summary offsets at {}", footer.summary_offset_start);
         faults.add(*at, None, what, first_group.to_string());
     }
-    compare(&survey.summary, &ending, start, faults);
+    compare(survey, &ending, start, faults);
     let mut magic = Vec::new();
     let rest = source.length - ending.end;
     source.read_at(ending.end, rest.min(64) as usize, &mut magic)?;
@@ -69,11 +69,12 @@ pub(super) fn check(source: &Source, survey: &Survey, faults: &mut Faults) -> Re
 }
 
 /// Reads the summary, and computes its checksum.
-fn read(source: &Source, start: u64, faults: &mut Faults) -> Result<(Ending, u32), ReadError> {
+fn read(source: &Source, start: u64, chunks: &ChunkList, faults: &mut Faults) -> Result<(Ending, u32), ReadError> {
     let mut ending = Ending { end: start, ..Ending::default() };
     let mut hasher = crc32fast::Hasher::new();
     let mut buffer = Vec::new();
     let mut channels = Vec::new();
+    let mut chunks = Chunks { found: chunks.iter().peekable(), number: 0 };
     while let Some(head) = source.head(ending.end)? {
         let is_known = matches!(
             head.opcode,
@@ -111,7 +112,10 @@ fn read(source: &Source, start: u64, faults: &mut Faults) -> Result<(Ending, u32
             Record::Schema { header, data } => survey::add_schema(summary, &header, &data),
             Record::Channel(channel) => channels.push(channel),
             Record::Statistics(stats) => summary.stats = Some(stats),
-            Record::ChunkIndex(index) => ending.chunk_entries.push((head.offset, index)),
+            Record::ChunkIndex(index) => {
+                ending.chunks += 1;
+                chunks.compare(head.offset, &index, faults);
+            }
             Record::AttachmentIndex(index) => summary.attachment_indexes.push(index),
             Record::MetadataIndex(index) => summary.metadata_indexes.push(index),
             Record::SummaryOffset(group) => ending.groups.push((head.offset, group)),
@@ -122,6 +126,7 @@ fn read(source: &Source, start: u64, faults: &mut Faults) -> Result<(Ending, u32
             _ => {}
         }
     }
+    chunks.pass(u64::MAX, faults);
     for channel in &channels {
         survey::add_channel(&mut ending.summary, channel);
     }
@@ -129,8 +134,8 @@ fn read(source: &Source, start: u64, faults: &mut Faults) -> Result<(Ending, u32
 }
 
 /// Compares what the summary says with what was found.
-fn compare(found: &Summary, ending: &Ending, start: u64, faults: &mut Faults) {
-    let says = &ending.summary;
+fn compare(survey: &Survey, ending: &Ending, start: u64, faults: &mut Faults) {
+    let (found, says) = (&survey.summary, &ending.summary);
     let mut fault = |what: String, expected: String| faults.add(start, None, what, expected);
     for (id, schema) in &found.schemas {
         if says.schemas.get(id) != Some(schema) {
@@ -147,7 +152,7 @@ fn compare(found: &Summary, ending: &Ending, start: u64, faults: &mut Faults) {
         ("channels", says.channels.len(), found.channels.len()),
         ("attachments", says.attachment_indexes.len(), found.attachment_indexes.len()),
         ("metadata records", says.metadata_indexes.len(), found.metadata_indexes.len()),
-        ("chunks", ending.chunk_entries.len(), found.chunk_indexes.len()),
+        ("chunks", ending.chunks as usize, survey.chunks.len() as usize),
     ] {
         if said != there {
             fault(format!("the summary tells of {said} {what}"), there.to_string());
@@ -170,27 +175,37 @@ fn compare(found: &Summary, ending: &Ending, start: u64, faults: &mut Faults) {
     if said != there {
         fault(format!("the statistics are {said:?}"), format!("{there:?}"));
     }
-    compare_chunks(&found.chunk_indexes, &ending.chunk_entries, faults);
 }
 
-fn compare_chunks(found: &[ChunkIndex], entries: &[(u64, ChunkIndex)], faults: &mut Faults) {
-    let numbered: BTreeMap<u64, (usize, &ChunkIndex)> =
-        found.iter().enumerate().map(|(n, index)| (index.chunk_start_offset, (n, index))).collect();
-    let mut is_told = vec![false; found.len()];
-    for (at, entry) in entries {
+/// The chunks that were found and the index in the file, side by side; both are in the order of the file.
+struct Chunks<I: Iterator<Item = ChunkIndex>> {
+    found: Peekable<I>,
+    number: u64,
+}
+
+impl<I: Iterator<Item = ChunkIndex>> Chunks<I> {
+    /// Compares an entry, which stands at `at`, with the chunk it tells of.
+    fn compare(&mut self, at: u64, entry: &ChunkIndex, faults: &mut Faults) {
         let place = entry.chunk_start_offset;
-        match numbered.get(&place) {
-            Some((n, index)) => {
-                is_told[*n] = true;
-                if *index != entry {
+        self.pass(place, faults);
+        match self.found.next_if(|index| index.chunk_start_offset == place) {
+            Some(index) => {
+                if index != *entry {
                     let what = format!("the index tells of a chunk at byte {place}: {entry:?}");
-                    faults.add(*at, Some(*n as u64), what, format!("{index:?}"));
+                    faults.add(at, Some(self.number), what, format!("{index:?}"));
                 }
+                self.number += 1;
             }
-            None => faults.add(*at, None, format!("the index tells of a chunk at byte {place}"), "a whole chunk there"),
+            None => faults.add(at, None, format!("the index tells of a chunk at byte {place}"), "a whole chunk there"),
         }
     }
-    for (n, _) in is_told.iter().enumerate().filter(|(_, is_told)| !**is_told) {
-        faults.add(found[n].chunk_start_offset, Some(n as u64), "the chunk is not in the index", "an entry of it");
+
+    /// Passes over the chunks before `place`, which have no entry.
+    fn pass(&mut self, place: u64, faults: &mut Faults) {
+        while let Some(index) = self.found.next_if(|index| index.chunk_start_offset < place) {
+            let what = "the chunk is not in the index";
+            faults.add(index.chunk_start_offset, Some(self.number), what, "an entry of it");
+            self.number += 1;
+        }
     }
 }
