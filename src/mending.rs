@@ -39,7 +39,7 @@ pub(crate) fn in_words(done: &Repaired) -> String {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut text = done.file.display().to_string();
     match done.outcome {
-        Outcome::Whole => text.push_str(": whole, nothing to do"),
+        Outcome::Closed => text.push_str(": closed already, nothing to do"),
         Outcome::Gone => text.push_str(": repaired, renamed or removed by another process meanwhile"),
         Outcome::Renamed => text.push_str(": was closed"),
         Outcome::Repaired => {
@@ -138,7 +138,7 @@ fn is_held(path: &Path) -> bool {
 
 fn repair_one(path: &Path, journal: &Journal) {
     match repair(path, &RepairOptions::default()) {
-        Ok(done) if matches!(done.outcome, Outcome::Whole | Outcome::Gone) => {}
+        Ok(done) if matches!(done.outcome, Outcome::Closed | Outcome::Gone) => {}
         Ok(done) => journal.add(Level::Info, "repair", in_words(&done)),
         // Being written, by this program or another; or not ours.
         Err(RepairError::Locked { .. } | RepairError::Read(ReadError::Missing { .. } | ReadError::Foreign { .. })) => {}

@@ -326,7 +326,7 @@ fn repair_says_what_it_kept_and_cut() {
     assert_eq!(kept, before.len() as u64);
 
     let again = succeed(home.path(), &["repair", utf8(&dir)]);
-    assert!(again.contains("2 recordings, 2 whole already"), "{again}");
+    assert!(again.contains("2 recordings, 2 closed already"), "{again}");
     let info = succeed(home.path(), &["info", utf8(&dir.join("run.mcap"))]);
     assert!(info.contains("closed, repaired 20"), "{info}");
     // Without an argument it is the folder `recordings`, which need not be there.

@@ -54,11 +54,11 @@ impl Told {
                 return self.lines.push(text);
             }
         };
-        let (mut whole, mut foreign) = (0, 0);
+        let (mut closed, mut foreign) = (0, 0);
         for path in &paths {
             match repair_file(path, options) {
-                Ok(done) if done.outcome == Outcome::Whole => {
-                    whole += 1;
+                Ok(done) if done.outcome == Outcome::Closed => {
+                    closed += 1;
                     self.json.push(as_json(&done));
                 }
                 Err(RepairError::Read(ReadError::Foreign { .. } | ReadError::NotMcap { .. })) => foreign += 1,
@@ -72,7 +72,7 @@ impl Told {
         }
         let n = paths.len() - foreign;
         let recordings = if n == 1 { "recording" } else { "recordings" };
-        let mut text = format!("{}: {n} {recordings}, {whole} whole already", folder.display());
+        let mut text = format!("{}: {n} {recordings}, {closed} closed already", folder.display());
         if foreign > 0 {
             text.push_str(&format!(", {foreign} files of other programs left alone"));
         }

@@ -46,8 +46,8 @@ pub struct RepairOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It was closed already.
-    Whole,
+    /// It was closed already. What is in it was not looked at; [`crate::verify`] does that.
+    Closed,
     /// It was closed already, and has its final name now.
     Renamed,
     /// It is closed now.
@@ -138,7 +138,7 @@ pub fn repair(path: impl AsRef<Path>, options: &RepairOptions) -> Result<Repaire
     }
     if let Some(target) = target {
         repaired.path = publish(&source, &target)?;
-        if repaired.outcome == Outcome::Whole {
+        if repaired.outcome == Outcome::Closed {
             repaired.outcome = Outcome::Renamed;
         }
     }
@@ -189,7 +189,7 @@ fn closed(source: &Source, path: &Path) -> Result<Option<Repaired>, RepairError>
         chunks: index.chunks.len() as u64,
         kept_bytes: source.length,
         ledger: json("ledger").and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default(),
-        ..unchanged(path, Outcome::Whole)
+        ..unchanged(path, Outcome::Closed)
     }))
 }
 
@@ -323,12 +323,10 @@ fn append(source: &Source, whole: u64, bytes: &[u8]) -> Result<(), RepairError> 
     }
     remove_spare(path);
     // Room is taken before anything is cut, so that on a full disk nothing has changed.
-    match rustix::fs::fallocate(&source.file, FallocateFlags::KEEP_SIZE, whole, bytes.len() as u64) {
-        Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => {
-            return Err(RepairError::NoRoom { path: path.to_owned(), bytes: bytes.len() as u64, source: error.into() });
-        }
-        // Not every file system can; the write itself will tell.
-        _ => {}
+    let room = rustix::fs::fallocate(&source.file, FallocateFlags::KEEP_SIZE, whole, bytes.len() as u64);
+    // Not every file system can; then the write itself will tell.
+    if let Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) = room {
+        return Err(RepairError::NoRoom { path: path.to_owned(), bytes: bytes.len() as u64, source: error.into() });
     }
     let written = source.file.set_len(whole).and_then(|()| source.file.write_all_at(bytes, whole));
     if let Err(error) = written.and_then(|()| source.file.sync_all()) {

@@ -121,7 +121,7 @@ fn a_second_repair_finds_nothing_to_do() {
 
     let again = mend(&done.path);
 
-    assert_eq!((again.outcome, again.ledger), (Outcome::Whole, done.ledger));
+    assert_eq!((again.outcome, again.ledger), (Outcome::Closed, done.ledger));
     assert_eq!(fs::read(&done.path).expect("there"), before);
 }
 
@@ -445,4 +445,64 @@ fn records_that_claim_any_length_take_no_memory_and_no_time() {
         prop_assert!(verify(&path).is_ok_and(|report| !report.whole));
         prop_assert_eq!(fs::read(&path).expect("left alone"), bytes);
     });
+}
+
+#[test]
+fn pages_lost_in_a_power_cut_take_only_the_chunks_they_hold() {
+    const PAGE: usize = 512;
+    let dir = tempdir().expect("a directory");
+    let (whole, bytes) = recorded(dir.path(), BATCHES);
+    let every = batches_of(&whole);
+    let chunks: Vec<(usize, usize)> = records(&bytes)
+        .into_iter()
+        .filter(|(opcode, ..)| *opcode == CHUNK)
+        .map(|(_, begin, end)| (begin, end))
+        .collect();
+    let (pages, first) = (bytes.len() / PAGE, chunks[2].1 / PAGE + 1);
+    let mut dice = Dice(77);
+
+    for round in 0..200 {
+        let mut changed = bytes[..bytes.len() - dice.below(bytes.len() / 3)].to_vec();
+        for _ in 0..1 + dice.below(5) {
+            let page = (first + dice.below(pages - first)) * PAGE;
+            let end = (page + PAGE).min(changed.len());
+            changed[page.min(end)..end].fill(0);
+        }
+        let is_kept = |(begin, end): &&(usize, usize)| changed.get(*begin..*end) == bytes.get(*begin..*end);
+        let path = part(dir.path(), &changed);
+
+        let done = mend(&path);
+
+        assert_eq!(done.chunks as usize, chunks.iter().filter(is_kept).count(), "round {round}");
+        assert!(done.ledger.streams[0].is_balanced(), "round {round}: {:?}", done.ledger);
+        let kept = batches_of(&done.path);
+        assert!(kept.iter().all(|batch| every.contains(batch)), "round {round}");
+        assert!(kept.is_sorted_by_key(|batch| batch.first_index), "round {round}");
+        assert_eq!(frames(&kept), done.ledger.streams[0].recorded);
+        fs::remove_file(&done.path).expect("removed");
+    }
+}
+
+#[test]
+fn a_file_full_of_false_chunks_is_done_with_in_no_time() {
+    let dir = tempdir().expect("a directory");
+    let (_, bytes) = recorded(dir.path(), 50);
+    let mut changed = bytes[..chunk_ends(&bytes)[2]].to_vec();
+    let end = 2 << 20;
+    while changed.len() < end {
+        let length = (end - changed.len()) as u64;
+        changed.push(CHUNK);
+        changed.extend((length + 44).to_le_bytes());
+        changed.extend([0; 16]);
+        changed.extend(1000u64.to_le_bytes());
+        changed.extend([1, 2, 3, 4, 4, 0, 0, 0]);
+        changed.extend(b"zstd");
+        changed.extend(length.to_le_bytes());
+    }
+    changed.extend([0; 64]);
+
+    let done = mend(&part(dir.path(), &changed));
+
+    assert_eq!(done.chunks, 3);
+    assert_whole(&done.path);
 }
