@@ -46,7 +46,7 @@ pub struct RepairOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It was closed already. What is in it was not looked at; [`crate::verify`] does that.
+    /// It was closed already. What is in it was not looked at; [`crate::verify()`] does that.
     Closed,
     /// It was closed already, and has its final name now.
     Renamed,

@@ -54,10 +54,10 @@ pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, ReadError> {
     verify_with(path, &mut |_, _| {})
 }
 
-/// Checks as [`verify`] does, and tells `progress` now and then how many bytes are done, and of how many.
+/// Checks as [`verify()`] does, and tells `progress` now and then how many bytes are done, and of how many.
 ///
 /// # Errors
-/// As [`verify`].
+/// As [`verify()`].
 pub fn verify_with(path: impl AsRef<Path>, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport, ReadError> {
     let source = reader::open_source(path.as_ref())?;
     let total = source.length;
