@@ -46,7 +46,7 @@ pub(crate) fn in_words(done: &Repaired) -> String {
             let note = done.note.clone().unwrap_or_default();
             text.push_str(&format!(": was not closed; {} chunks kept, {} bytes cut", done.chunks, note.cut_bytes));
             if note.damaged_parts > 0 {
-                text.push_str(&format!(", {} damaged parts passed over", note.damaged_parts));
+                text.push_str(&format!(", damaged parts passed over: {}", note.damaged_parts));
                 if let Some(part) = note.damaged.first() {
                     text.push_str(&format!(", the first at byte {}", part.offset));
                 }

@@ -86,7 +86,7 @@ pub struct RepairNote {
 impl fmt::Display for RepairNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "repaired {}, {} bytes cut", LocalTime::at(self.unix_ns), self.cut_bytes)?;
-        if self.damaged_parts > 0 { write!(f, ", {} damaged parts left out", self.damaged_parts) } else { Ok(()) }
+        if self.damaged_parts > 0 { write!(f, ", damaged parts left out: {}", self.damaged_parts) } else { Ok(()) }
     }
 }
 
