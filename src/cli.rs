@@ -38,6 +38,10 @@ pub enum Command {
     Info(InfoArgs),
     /// Writes a recording in another format
     Export(ExportArgs),
+    /// Closes recordings that a crash left open, in place; every whole chunk is kept
+    Repair(RepairArgs),
+    /// Checks recordings to the last byte: checksums, messages, indexes, and the account of every sample
+    Verify(VerifyArgs),
     /// Plays a device on a pseudo-terminal, to rehearse and to test with
     Emulate(EmulateArgs),
 }
@@ -165,6 +169,45 @@ pub struct InfoArgs {
     #[arg(long)]
     pub json: bool,
 }
+
+/// `repair`
+#[derive(Args, Debug)]
+#[command(after_help = REPAIR_HELP)]
+pub struct RepairArgs {
+    /// Recordings, or folders of them
+    #[arg(value_name = "FILE|FOLDER", default_value = "recordings")]
+    pub paths: Vec<PathBuf>,
+    /// Says what would be done, and changes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+const REPAIR_HELP: &str = "A recording that another process writes is left alone. Nothing is copied: the part that is not \
+whole is cut from the end, the account and the index are appended, and `.part` goes from the name. `wavedeck run` does the \
+same for the folder it records to.
+
+Exit codes: 0 all is fine now, 1 something could not be repaired.";
+
+/// `verify`
+#[derive(Args, Debug)]
+#[command(after_help = VERIFY_HELP)]
+pub struct VerifyArgs {
+    /// Recordings
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+const VERIFY_HELP: &str =
+    "Each fault is told with its byte and chunk, and with what was expected. `degraded` means that \
+samples were lost while recording, and that the file says so itself: that is no fault.
+
+Exit codes: 0 all are whole, 1 there are faults.";
 
 /// `export`
 #[derive(Args, Debug)]

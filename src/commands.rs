@@ -4,7 +4,9 @@ mod devices;
 mod export;
 mod progress;
 mod recordings;
+mod repair;
 mod run;
+mod verify;
 
 use std::io::{ErrorKind, Write};
 
@@ -31,6 +33,8 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Devices(args)) => devices::list(&args),
         Some(Command::Info(args)) => recordings::info(&args),
         Some(Command::Export(args)) => export::export(&args),
+        Some(Command::Repair(args)) => repair::repair(&args),
+        Some(Command::Verify(args)) => verify::verify(&args),
         Some(Command::Emulate(args)) => play(&args),
     }
 }

@@ -13,6 +13,7 @@ pub mod headless;
 pub mod journal;
 pub mod library;
 pub mod logging;
+mod mending;
 mod pump;
 pub mod session;
 pub mod short_form;

@@ -27,7 +27,7 @@ use self::current::{Current, SWAP_PATIENCE, recordings_dir, session_info};
 pub use self::edits::AppliedEdit;
 use crate::{
     journal::Journal,
-    library,
+    library, mending,
     snapshot::{RecordingEntry, Snapshot, StageParams},
 };
 
@@ -298,6 +298,11 @@ impl Session {
     pub fn recordings(&self) -> Vec<RecordingEntry> {
         let current = self.current();
         library::list(&recordings_dir(&current.runtime))
+    }
+
+    /// Closes what an earlier run left unclosed in the folder of this pipeline, in a thread of its own; the log tells.
+    pub fn repair_recordings(&self) {
+        mending::repair_in_background(recordings_dir(&self.current().runtime), &self.inner.journal);
     }
 
     /// True once nothing more will happen: every source has ended and everything is processed.

@@ -35,13 +35,13 @@ pub(super) fn demo(options: &RunOptions) -> Result<Exit, Failure> {
     } else {
         config_file::configured(PipelineConfig::from_json(DEMO).map_err(Failure::usage)?, &options.set)?
     };
-    start(config, Path::new(DEMO_PATH), options)
+    start(config, Path::new(DEMO_PATH), options, Purpose::Live)
 }
 
 /// `run`
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let config = config_file::read_config(&args.config, &args.options.set)?;
-    start(config, &args.config, &args.options)
+    start(config, &args.config, &args.options, Purpose::Live)
 }
 
 /// `replay`
@@ -56,11 +56,20 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
     };
     let options = ReplayOptions { speed: args.speed, from_s: seconds(args.from), to_s: seconds(args.to), at_end };
     let config = library::replay_config(&args.recording, pipeline, &registry, &options).map_err(Failure::usage)?;
-    start(config_file::configured(config, &args.options.set)?, &args.recording, &args.options)
+    start(config_file::configured(config, &args.options.set)?, &args.recording, &args.options, Purpose::Replay)
+}
+
+/// What a session is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To show and record; what an earlier run left unclosed is repaired beside it.
+    Live,
+    /// To look at a recording, which must not change meanwhile.
+    Replay,
 }
 
 /// Opens a session of a pipeline that comes from `file`, and stays with it to its end.
-fn start(config: PipelineConfig, file: &Path, options: &RunOptions) -> Result<Exit, Failure> {
+fn start(config: PipelineConfig, file: &Path, options: &RunOptions, purpose: Purpose) -> Result<Exit, Failure> {
     let has_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     if !options.headless && !has_terminal {
         return Err(Failure::usage(anyhow!("there is no terminal to draw on: add --headless to run without one")));
@@ -79,6 +88,9 @@ fn start(config: PipelineConfig, file: &Path, options: &RunOptions) -> Result<Ex
     let registry = crate::registry().map_err(Failure::usage)?;
     let deadline = options.duration.map(|duration| Instant::now() + duration);
     let session = Session::open(config, registry, options.record).map_err(|error| error.in_file(file))?;
+    if purpose == Purpose::Live {
+        session.repair_recordings();
+    }
     let ended_by = if options.headless {
         let status = if options.json { Status::Json } else { Status::Text };
         headless::wait(&session, deadline, status, &signals)

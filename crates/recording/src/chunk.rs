@@ -8,7 +8,7 @@ use std::{
 use mcap::{
     McapError,
     read::parse_record,
-    records::{MessageHeader, Record, op},
+    records::{ChunkHeader, MessageHeader, Record, op},
     sans_io::{LinearReadEvent, LinearReader, linear_reader::LinearReaderOptions},
 };
 
@@ -16,6 +16,8 @@ use crate::error::ReadError;
 
 /// Opcode and length before each record.
 pub(crate) const HEAD_BYTES: u64 = 9;
+/// Bytes of a chunk record, head included, beside its compressed data.
+pub(crate) const CHUNK_FRAME_BYTES: u64 = HEAD_BYTES + 44;
 /// Largest chunk that is read, before and after decompression; a writer makes them half that size at most.
 pub(crate) const MAX_CHUNK_BYTES: u64 = 160 << 20;
 /// Largest record outside chunks that is read.
@@ -69,6 +71,13 @@ impl Source {
         self.file.read_exact_at(buffer, head.offset).map_err(|source| self.io_error(source))
     }
 
+    /// Reads `n` bytes, which must be there, into `buffer`.
+    pub(crate) fn read_at(&self, offset: u64, n: usize, buffer: &mut Vec<u8>) -> Result<(), ReadError> {
+        buffer.clear();
+        buffer.resize(n, 0);
+        self.file.read_exact_at(buffer, offset).map_err(|source| self.io_error(source))
+    }
+
     pub(crate) fn io_error(&self, source: std::io::Error) -> ReadError {
         ReadError::Io { action: "read", path: self.path.clone(), source }
     }
@@ -97,14 +106,33 @@ pub(crate) fn visit_chunk(
     mut visit: impl FnMut(Item<'_>) -> Result<(), ReadError>,
 ) -> Result<(), ReadError> {
     let bad = |error: McapError| damaged(offset, error.to_string());
-    let Record::Chunk { header, data } = parse(bytes, offset)? else {
+    each_record(bytes, offset, |opcode, data| match opcode {
+        op::CHANNEL | op::MESSAGE => match parse_record(opcode, data).map_err(bad)? {
+            Record::Channel(_) => visit(Item::Channel),
+            Record::Message { header, data } => visit(Item::Message(header, &data)),
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    })
+    .map(drop)
+}
+
+/// Calls `visit` with opcode and content of each record of a chunk record, head included, after its checksum has
+/// been found right.
+pub(crate) fn each_record(
+    bytes: &[u8],
+    offset: u64,
+    mut visit: impl FnMut(u8, &[u8]) -> Result<(), ReadError>,
+) -> Result<ChunkHeader, ReadError> {
+    let bad = |error: McapError| damaged(offset, error.to_string());
+    let Record::Chunk { header, .. } = parse(bytes, offset)? else {
         return Err(damaged(offset, "a chunk is not where it should be".into()));
     };
     // Others are legal, but not written by this program, and would not be verified on reading.
     if header.compression != "zstd" || header.uncompressed_crc == 0 {
         return Err(damaged(offset, "a chunk is not zstd with a checksum".into()));
     }
-    if header.compressed_size != data.len() as u64 || header.uncompressed_size > MAX_CHUNK_BYTES {
+    if bytes.len() as u64 != CHUNK_FRAME_BYTES + header.compressed_size || header.uncompressed_size > MAX_CHUNK_BYTES {
         return Err(damaged(offset, "a chunk has wrong lengths".into()));
     }
     let options = LinearReaderOptions::default()
@@ -122,23 +150,16 @@ pub(crate) fn visit_chunk(
                 reader.notify_read(piece.len());
                 rest = after;
             }
-            LinearReadEvent::Record { opcode, data } => match opcode {
-                op::CHANNEL | op::MESSAGE => match parse_record(opcode, data).map_err(bad)? {
-                    Record::Channel(channel) => visit(Item::Channel(channel))?,
-                    Record::Message { header, data } => visit(Item::Message(header, &data))?,
-                    _ => {}
-                },
-                _ => {}
-            },
+            LinearReadEvent::Record { opcode, data } => visit(opcode, data)?,
         }
     }
-    Ok(())
+    Ok(header)
 }
 
 /// What a chunk holds.
 pub(crate) enum Item<'a> {
-    /// Tells what the messages of a channel are.
-    Channel(mcap::records::Channel),
+    /// Tells what the messages of a channel are, as the index does.
+    Channel,
     /// A message and its payload.
     Message(MessageHeader, &'a [u8]),
 }

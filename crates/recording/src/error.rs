@@ -118,7 +118,7 @@ impl WriteError {
             Self::Name { .. } => Some("use letters, digits, `-`, `_` and `.`"),
             Self::Overflow { .. } => Some("record to a faster disk, or fewer channels"),
             Self::Failed { .. } => Some("free space or use another disk, then start a new recording"),
-            Self::NotClosed { .. } => Some("free space, then open the file again to repair it"),
+            Self::NotClosed { .. } => Some("free space, then run `wavedeck repair` on it"),
             _ => None,
         }
     }

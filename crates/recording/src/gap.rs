@@ -20,16 +20,18 @@ pub enum GapReason {
     Reconnect,
     /// The replayed recording was moved to another place.
     Seek,
+    /// They were stored, but the part of the file they stood in is damaged; only a repair says so.
+    Damaged,
 }
 
 impl GapReason {
     /// All reasons.
-    pub const ALL: [Self; 6] =
-        [Self::Device, Self::Overrun, Self::Paused, Self::PipelinePaused, Self::Reconnect, Self::Seek];
+    pub const ALL: [Self; 7] =
+        [Self::Device, Self::Overrun, Self::Paused, Self::PipelinePaused, Self::Reconnect, Self::Seek, Self::Damaged];
 
     /// True if samples went missing that somebody wanted; false if a person asked for the gap.
     pub const fn is_loss(self) -> bool {
-        matches!(self, Self::Device | Self::Overrun | Self::Reconnect)
+        matches!(self, Self::Device | Self::Overrun | Self::Reconnect | Self::Damaged)
     }
 
     /// The reason as recordings store it.
@@ -41,6 +43,7 @@ impl GapReason {
             Self::PipelinePaused => "pipeline_paused",
             Self::Reconnect => "reconnect",
             Self::Seek => "seek",
+            Self::Damaged => "damaged",
         }
     }
 }
@@ -54,6 +57,7 @@ impl fmt::Display for GapReason {
             Self::PipelinePaused => "pipeline paused",
             Self::Reconnect => "device reconnected",
             Self::Seek => "replay moved",
+            Self::Damaged => "file damaged",
         })
     }
 }

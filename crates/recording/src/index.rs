@@ -6,15 +6,16 @@ use std::{
 
 use mcap::{
     MAGIC,
-    records::{Channel, Record, op},
+    records::{Channel, ChunkIndex, Record, op},
     sans_io::{LinearReadEvent, LinearReader, linear_reader::LinearReaderOptions},
 };
 
 use crate::{
-    chunk::{self, HEAD_BYTES, Item, MAX_CHUNK_BYTES, MAX_RECORD_BYTES, RecordHead, Source},
+    chunk::{self, HEAD_BYTES, MAX_RECORD_BYTES, RecordHead, Source},
     error::ReadError,
     ledger::Ledger,
     recount::Recount,
+    survey::{self, Survey},
 };
 
 const DATA_END_BYTES: u64 = HEAD_BYTES + 4;
@@ -41,8 +42,7 @@ pub(crate) struct Index {
 #[derive(Clone, Debug)]
 pub(crate) struct ChunkEntry {
     pub(crate) head: RecordHead,
-    /// Unix times of its first and last message.
-    pub(crate) start_ns: u64,
+    /// Unix time of its last message.
     pub(crate) end_ns: u64,
     /// Channels it has messages of, sorted.
     pub(crate) channels: Box<[u16]>,
@@ -52,6 +52,16 @@ impl ChunkEntry {
     /// True if the chunk has messages of `channel`.
     pub(crate) fn holds(&self, channel: u16) -> bool {
         self.channels.binary_search(&channel).is_ok()
+    }
+}
+
+impl From<ChunkIndex> for ChunkEntry {
+    fn from(index: ChunkIndex) -> Self {
+        Self {
+            head: RecordHead { opcode: op::CHUNK, offset: index.chunk_start_offset, length: index.chunk_length },
+            end_ns: index.message_end_time,
+            channels: index.message_index_offsets.into_keys().collect(),
+        }
     }
 }
 
@@ -70,7 +80,7 @@ impl Index {
     }
 
     /// `None` if the file was not closed.
-    fn from_summary(source: &Source) -> Result<Option<Self>, ReadError> {
+    pub(crate) fn from_summary(source: &Source) -> Result<Option<Self>, ReadError> {
         let Some(summary_start) = summary_start(source)? else {
             return Ok(None);
         };
@@ -99,12 +109,10 @@ impl Index {
                 LinearReadEvent::Record { opcode, data } => {
                     match mcap::read::parse_record(opcode, data).map_err(bad)? {
                         Record::Channel(channel) => drop(index.channels.insert(channel.id, channel)),
-                        Record::ChunkIndex(entry) => index.chunks.push(ChunkEntry {
-                            head: place(op::CHUNK, entry.chunk_start_offset, entry.chunk_length, summary_start)?,
-                            start_ns: entry.message_start_time,
-                            end_ns: entry.message_end_time,
-                            channels: entry.message_index_offsets.into_keys().collect(),
-                        }),
+                        Record::ChunkIndex(entry) => {
+                            place(op::CHUNK, entry.chunk_start_offset, entry.chunk_length, summary_start)?;
+                            index.chunks.push(entry.into());
+                        }
                         Record::AttachmentIndex(entry) => {
                             let head = place(op::ATTACHMENT, entry.offset, entry.length, summary_start)?;
                             index.attachments.push((entry.name, head));
@@ -124,65 +132,31 @@ impl Index {
     }
 
     fn from_scan(source: &Source) -> Result<Self, ReadError> {
-        let mut index = Self { good_bytes: MAGIC.len() as u64, ..Self::default() };
         let mut recount = Recount::default();
-        let mut buffer = Vec::new();
-        while let Some(head) = source.head(index.good_bytes)? {
-            match head.opcode {
-                op::CHUNK => match index.scan_chunk(source, &head, &mut buffer, &mut recount) {
-                    Ok(entry) => index.chunks.push(entry),
-                    Err(error @ ReadError::Io { .. }) => return Err(error),
-                    Err(_) => index.damaged.push(head.offset),
-                },
-                op::ATTACHMENT if head.length <= MAX_RECORD_BYTES => {
-                    source.read_record(&head, MAX_RECORD_BYTES, &mut buffer)?;
-                    if let Ok(Record::Attachment { header, .. }) = chunk::parse(&buffer, head.offset) {
-                        index.attachments.push((header.name, head));
-                    }
-                }
-                // Nothing depends on it that a second look could not find.
-                op::METADATA => drop(index.add_metadata(source, &head)),
-                // Beyond it only what a summary would hold.
-                op::DATA_END => break,
-                1..=0x0e | 0x80.. => {}
-                _ => break,
-            }
-            index.good_bytes = head.end();
-        }
-        index.recounted = Some(recount.ledger());
-        Ok(index)
-    }
-
-    fn scan_chunk(
-        &mut self,
-        source: &Source,
-        head: &RecordHead,
-        buffer: &mut Vec<u8>,
-        recount: &mut Recount,
-    ) -> Result<ChunkEntry, ReadError> {
-        source.read_record(head, MAX_CHUNK_BYTES, buffer)?;
-        let mut entry = ChunkEntry { head: *head, start_ns: u64::MAX, end_ns: 0, channels: Box::default() };
-        let mut channels = Vec::new();
-        chunk::visit_chunk(buffer, head.offset, |item| {
-            match item {
-                Item::Channel(channel) => {
-                    recount.add_channel(&channel);
-                    self.channels.insert(channel.id, channel);
-                }
-                Item::Message(header, payload) => {
-                    entry.start_ns = entry.start_ns.min(header.log_time);
-                    entry.end_ns = entry.end_ns.max(header.log_time);
-                    if let Err(place) = channels.binary_search(&header.channel_id) {
-                        channels.insert(place, header.channel_id);
-                    }
-                    recount.add_message(header.channel_id, payload);
-                }
-            }
-            Ok(())
-        })?;
-        entry.start_ns = entry.start_ns.min(entry.end_ns);
-        entry.channels = channels.into();
-        Ok(entry)
+        let Survey { summary, chunks, entries, damage, whole_bytes, .. } = survey::survey(source, &mut recount)?;
+        let channels = summary.channels.values().map(|channel| {
+            let channel = Channel {
+                id: channel.id,
+                schema_id: channel.schema.as_ref().map_or(0, |schema| schema.id),
+                topic: channel.topic.clone(),
+                message_encoding: channel.message_encoding.clone(),
+                metadata: channel.metadata.clone(),
+            };
+            (channel.id, channel)
+        });
+        let attachments = summary.attachment_indexes.into_iter().map(|index| {
+            (index.name, RecordHead { opcode: op::ATTACHMENT, offset: index.offset, length: index.length })
+        });
+        Ok(Self {
+            channels: channels.collect(),
+            chunks: chunks.iter().map(ChunkEntry::from).collect(),
+            attachments: attachments.collect(),
+            metadata: entries,
+            is_closed: false,
+            good_bytes: whole_bytes,
+            damaged: damage.iter().map(|damage| damage.offset).filter(|offset| *offset < whole_bytes).collect(),
+            recounted: Some(recount.ledger()),
+        })
     }
 
     fn add_metadata(&mut self, source: &Source, head: &RecordHead) -> Result<(), ReadError> {

@@ -6,7 +6,8 @@ use serde_json::Value;
 use wavedeck_api::signal::SignalKind;
 
 use crate::{
-    error::ReadError, gap::GapReason, ledger::StreamLedger, reader::Recording, stamp::LocalTime, stored::Codec,
+    error::ReadError, gap::GapReason, ledger::StreamLedger, reader::Recording, repair::RepairNote, stamp::LocalTime,
+    stored::Codec,
 };
 
 /// Everything about a recording but its samples.
@@ -42,6 +43,8 @@ pub struct RecordingInfo {
     pub cut_bytes: u64,
     /// Chunks found damaged; those that hold nothing but samples are searched in unclosed files only.
     pub damaged_chunks: usize,
+    /// What a repair noted; `None` if there was none.
+    pub repair: Option<RepairNote>,
     /// The streams.
     pub streams: Vec<StreamReport>,
     /// Runs of missing samples.
@@ -186,6 +189,8 @@ impl RecordingInfo {
         let about = |key: &str| recording.about(key).unwrap_or_default().to_owned();
         let cut_bytes = recording.bytes() - recording.good_bytes();
         let damaged_chunks = damaged.len();
+        let repair = recording.repair_note();
+        let has_holes = repair.as_ref().is_some_and(|note| note.damaged_parts > 0);
         Ok(Self {
             path: recording.path().display().to_string(),
             bytes: recording.bytes(),
@@ -198,10 +203,11 @@ impl RecordingInfo {
             start: LocalTime::at(start_unix_ns).to_string(),
             duration_s: streams.iter().map(|stream| stream.duration_s).fold(0.0, f64::max),
             closed: recording.is_closed(),
-            degraded: recording.ledger().is_degraded() || damaged_chunks > 0,
+            degraded: recording.ledger().is_degraded() || damaged_chunks > 0 || has_holes,
             failed: recording.ledger().failed.clone(),
             cut_bytes,
             damaged_chunks,
+            repair,
             streams,
             gaps,
             markers: markers.collect(),
@@ -307,6 +313,9 @@ impl fmt::Display for State<'_> {
         }
         if info.damaged_chunks > 0 {
             write!(f, ", {} chunks are DAMAGED", info.damaged_chunks)?;
+        }
+        if let Some(note) = &info.repair {
+            write!(f, ", {note}")?;
         }
         if let Some(reason) = &info.failed {
             write!(f, ", stopped early: {reason}")?;

@@ -128,7 +128,8 @@ fn part_of(target: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn directory_of(path: &Path) -> &Path {
+/// The directory of a file.
+pub(crate) fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -124,6 +124,20 @@ pub(crate) fn decode_batch(message: &[u8]) -> Result<BatchView<'_>, &'static str
     Ok(view)
 }
 
+/// Index and little-endian values of the `sig.Frame` in `message`, or what does not fit.
+pub(crate) fn decode_frame(message: &[u8]) -> Result<(u64, &[u8]), &'static str> {
+    let (mut index, mut values) = (0, &[][..]);
+    let mut rest = message;
+    while !rest.is_empty() {
+        match take_varint(&mut rest)? {
+            0x08 => index = take_varint(&mut rest)?,
+            0x12 => values = take_once(values, &mut rest)?,
+            _ => return Err("it has an unknown field"),
+        }
+    }
+    Ok((index, values))
+}
+
 const VARINT: u64 = 0;
 const FIXED64: u64 = 1;
 const LENGTH: u64 = 2;

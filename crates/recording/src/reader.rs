@@ -19,6 +19,7 @@ use crate::{
     ledger::Ledger,
     proto,
     recount::Recount,
+    repair::RepairNote,
     schema,
     stored::{self, StoredEdit, StoredEvent, StoredGap, StoredStream},
 };
@@ -188,6 +189,12 @@ impl Recording {
     /// If one of them cannot be read.
     pub fn params(&self) -> Result<Vec<StoredEdit>, ReadError> {
         self.params_or(Err)
+    }
+
+    /// What a repair noted in the file; `None` if there was none.
+    pub fn repair_note(&self) -> Option<RepairNote> {
+        let json = self.inner.index.metadata.get("repair")?.get("json")?;
+        serde_json::from_str(json).ok()
     }
 
     /// True if the recording ended as it should; else it was cut and may be repaired.
@@ -375,7 +382,8 @@ impl Inner {
     }
 }
 
-fn open_source(path: &Path) -> Result<Source, ReadError> {
+/// Opens a file for reading that begins as an MCAP file does.
+pub(crate) fn open_source(path: &Path) -> Result<Source, ReadError> {
     let owned = || path.to_owned();
     let io_error = |source| ReadError::Io { action: "open", path: owned(), source };
     let about = match fs::metadata(path) {

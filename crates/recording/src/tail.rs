@@ -1,5 +1,6 @@
 //! The end of a file whose writer could not make it: account, data end, summary and footer, appended to
 //! what is whole.
+use crc32fast::Hasher;
 use mcap::{
     MAGIC, Summary,
     records::{ChunkIndex, op},
@@ -15,7 +16,8 @@ pub(crate) fn close_behind_good_chunks(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let ledger = serde_json::to_string(ledger)?;
     cut_summary(&mut summary, ended.written, &ended.totals.messages);
-    let bytes = closing_bytes(&summary, ended.written, ("ledger", &[("json", &ledger)]));
+    let end = DataSection { length: ended.written, checksum: None, message_indexes: &[], chunk_indexes: &[] };
+    let bytes = closing_bytes(&summary, end, &[("ledger", &ledger)]);
     ended.disk.truncate(ended.written)?;
     ended.disk.append(&bytes)?;
     if ended.can_sync {
@@ -48,43 +50,57 @@ fn cut_summary(summary: &mut Summary, length: u64, messages: &[u64]) {
     }
 }
 
-/// The bytes that close a file of `length` bytes, beginning with a metadata record.
-fn closing_bytes(summary: &Summary, length: u64, metadata: (&str, &[(&str, &str)])) -> Vec<u8> {
-    let mut out = Vec::new();
-    let (name, entries) = metadata;
-    record(op::METADATA, &mut out, |out| {
-        string(name, out);
-        sized(out, |out| {
-            for (key, value) in entries {
-                string(key, out);
-                string(value, out);
-            }
-        });
+/// What is whole of a file that is to be closed.
+pub(crate) struct DataSection<'a> {
+    /// Its length.
+    pub(crate) length: u64,
+    /// Checksum of all of it; `None` if it was written too long ago to be computed now.
+    pub(crate) checksum: Option<Hasher>,
+    /// Message indexes of its last chunk that are to follow, where they are not there yet.
+    pub(crate) message_indexes: &'a [u8],
+    /// Chunk index records for the summary, beside those it lists itself.
+    pub(crate) chunk_indexes: &'a [u8],
+}
+
+/// The bytes that close a file: message indexes, metadata records of one entry `json` each, the end of the data,
+/// the summary and the footer. `summary` tells of all but the metadata given here.
+pub(crate) fn closing_bytes(summary: &Summary, section: DataSection<'_>, metadata: &[(&str, &str)]) -> Vec<u8> {
+    let DataSection { length, checksum, message_indexes, chunk_indexes } = section;
+    let mut out = message_indexes.to_vec();
+    let mut places = Vec::new();
+    for (name, json) in metadata {
+        let start = out.len();
+        metadata_record(name, [("json", *json)], &mut out);
+        places.push((*name, length + start as u64, (out.len() - start) as u64));
+    }
+    let checksum = checksum.map_or(0, |mut checksum| {
+        checksum.update(&out);
+        checksum.finalize()
     });
-    let metadata_length = out.len() as u64;
-    // 0: not computed. It would cover bytes that were written long ago.
-    record(op::DATA_END, &mut out, |out| out.extend(0u32.to_le_bytes()));
+    record(op::DATA_END, &mut out, |out| out.extend(checksum.to_le_bytes()));
 
     let summary_place = out.len();
     let summary_start = length + summary_place as u64;
-    write_summary(summary, &mut out);
-    record(op::METADATA_INDEX, &mut out, |out| {
-        put_u64s(&[length, metadata_length], out);
-        string(name, out);
-    });
+    write_summary(summary, metadata.len() as u32, chunk_indexes, &mut out);
+    for (name, offset, length) in places {
+        record(op::METADATA_INDEX, &mut out, |out| {
+            put_u64s(&[offset, length], out);
+            string(name, out);
+        });
+    }
     record(op::FOOTER, &mut out, |out| {
         put_u64s(&[summary_start, 0], out);
         out.extend([0; 4]);
     });
     // The checksum covers the footer too, up to the checksum itself.
     let crc_place = out.len() - 4;
-    let crc = crc32(&out[summary_place..crc_place]);
+    let crc = crc32fast::hash(&out[summary_place..crc_place]);
     out[crc_place..].copy_from_slice(&crc.to_le_bytes());
     out.extend_from_slice(MAGIC);
     out
 }
 
-fn write_summary(summary: &Summary, out: &mut Vec<u8>) {
+fn write_summary(summary: &Summary, more_metadata: u32, more_chunks: &[u8], out: &mut Vec<u8>) {
     let mut schemas: Vec<_> = summary.schemas.values().collect();
     schemas.sort_by_key(|schema| schema.id);
     for schema in schemas {
@@ -115,7 +131,7 @@ fn write_summary(summary: &Summary, out: &mut Vec<u8>) {
         record(op::STATISTICS, out, |out| {
             put_u64s(&[stats.message_count], out);
             out.extend(stats.schema_count.to_le_bytes());
-            let metadata_count = stats.metadata_count + 1;
+            let metadata_count = stats.metadata_count + more_metadata;
             for n in [stats.channel_count, stats.attachment_count, metadata_count, stats.chunk_count] {
                 out.extend(n.to_le_bytes());
             }
@@ -131,6 +147,7 @@ fn write_summary(summary: &Summary, out: &mut Vec<u8>) {
     for index in &summary.chunk_indexes {
         record(op::CHUNK_INDEX, out, |out| chunk_index(index, out));
     }
+    out.extend_from_slice(more_chunks);
     for index in &summary.attachment_indexes {
         record(op::ATTACHMENT_INDEX, out, |out| {
             put_u64s(&[index.offset, index.length, index.log_time, index.create_time, index.data_size], out);
@@ -146,7 +163,8 @@ fn write_summary(summary: &Summary, out: &mut Vec<u8>) {
     }
 }
 
-fn chunk_index(index: &ChunkIndex, out: &mut Vec<u8>) {
+/// Appends the content of a chunk index record.
+pub(crate) fn chunk_index(index: &ChunkIndex, out: &mut Vec<u8>) {
     let times = [index.message_start_time, index.message_end_time];
     put_u64s(&times, out);
     put_u64s(&[index.chunk_start_offset, index.chunk_length], out);
@@ -161,7 +179,25 @@ fn chunk_index(index: &ChunkIndex, out: &mut Vec<u8>) {
     put_u64s(&[index.compressed_size, index.uncompressed_size], out);
 }
 
-fn record(opcode: u8, out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
+/// Appends a metadata record.
+pub(crate) fn metadata_record<'a>(
+    name: &str,
+    entries: impl IntoIterator<Item = (&'a str, &'a str)>,
+    out: &mut Vec<u8>,
+) {
+    record(op::METADATA, out, |out| {
+        string(name, out);
+        sized(out, |out| {
+            for (key, value) in entries {
+                string(key, out);
+                string(value, out);
+            }
+        });
+    });
+}
+
+/// Appends a record, head included.
+pub(crate) fn record(opcode: u8, out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
     out.push(opcode);
     let start = out.len();
     out.extend([0; 8]);
@@ -170,7 +206,8 @@ fn record(opcode: u8, out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
     out[start..start + 8].copy_from_slice(&length.to_le_bytes());
 }
 
-fn sized(out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
+/// Appends the length of what `content` appends, in 32 bits, and that.
+pub(crate) fn sized(out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend([0; 4]);
     content(out);
@@ -182,23 +219,7 @@ fn string(text: &str, out: &mut Vec<u8>) {
     sized(out, |out| out.extend_from_slice(text.as_bytes()));
 }
 
-fn put_u64s(numbers: &[u64], out: &mut Vec<u8>) {
+/// Appends numbers as MCAP writes them.
+pub(crate) fn put_u64s(numbers: &[u64], out: &mut Vec<u8>) {
     out.extend(numbers.iter().flat_map(|n| n.to_le_bytes()));
-}
-
-/// The checksum of zip and PNG.
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0xedb8_8320 })
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_checksum_is_the_well_known_one() {
-        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
-    }
 }

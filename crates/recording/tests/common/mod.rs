@@ -8,7 +8,8 @@ use wavedeck_api::{
     signal::{ChannelSpec, Rate, SignalKind, StreamSpec},
 };
 use wavedeck_recording::{
-    Batches, DecodedBatch, Finished, Gap, GapTracker, Recording, RecordingOptions, RecordingWriter, Samples, StreamInfo,
+    Batches, DecodedBatch, Event, Finished, Gap, GapTracker, Recording, RecordingOptions, RecordingWriter, Samples,
+    StreamInfo,
 };
 
 pub(crate) const ANCHOR: Anchor = Anchor { monotonic_ns: 5_000_000_000, unix_ns: 1_795_529_858_123_456_789 };
@@ -139,4 +140,53 @@ pub(crate) fn open(path: &Path) -> Recording {
 
 pub(crate) fn gap(first_index: u64, n: u64, reason: wavedeck_recording::GapReason) -> Gap {
     Gap { first_index, n, reason }
+}
+
+/// Random numbers that are the same on every run.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    /// A number below `limit`.
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ mixed >> 31) % limit as u64) as usize
+    }
+}
+
+/// Opcode, begin and end of the records outside chunks, up to the first that is not whole.
+pub(crate) fn records(bytes: &[u8]) -> Vec<(u8, usize, usize)> {
+    let mut found = Vec::new();
+    let mut at = 8;
+    while let Some(head) = bytes.get(at..at + 9) {
+        let length = u64::from_le_bytes(head[1..].try_into().expect("eight bytes"));
+        let Some(end) = usize::try_from(length).ok().and_then(|length| (at + 9).checked_add(length)) else { break };
+        if end > bytes.len() || head[0] == 0 || head[0] > 15 {
+            break;
+        }
+        found.push((head[0], at, end));
+        at = end;
+    }
+    found
+}
+
+/// A closed recording of one stream with many chunks, a gap of 20 samples and a mark, and its bytes.
+pub(crate) fn recorded(dir: &Path, batches: u32) -> (std::path::PathBuf, Vec<u8>) {
+    let mut feeder = Feeder::new(options(dir), 4);
+    feeder.feed(batches / 2);
+    feeder.lose(20);
+    let event = Event { label: "here".into(), stream: Some(0), index: Some(feeder.next), ..Event::default() };
+    feeder.writer.event(&event, ANCHOR.monotonic_ns + 1_000_000_000).expect("noted");
+    feeder.feed(batches / 2);
+    let path = feeder.finish().path;
+    let bytes = std::fs::read(&path).expect("readable");
+    (path, bytes)
+}
+
+/// The report on a file, which must be whole.
+pub(crate) fn assert_whole(path: &Path) -> wavedeck_recording::VerifyReport {
+    let report = wavedeck_recording::verify(path).expect("readable");
+    assert!(report.whole && report.closed, "{report}");
+    report
 }
