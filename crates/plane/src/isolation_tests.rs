@@ -152,6 +152,10 @@ impl Bench {
 
     fn begin(&mut self, case: &Case) {
         self.wait_for_packets("end", 50);
+        // A source that is stopped before it has begun is never called.
+        let has_begun =
+            |stage: &crate::telemetry::StageTelemetry| &*stage.id != "bad" || stage.state != StageState::Waiting;
+        wait_until("the bad one", || self.runtime.telemetry().stages.iter().all(has_begun));
         if case.place == "set_param" {
             self.runtime.set_param("bad", "knob", &json!(1), "test").expect("live and in range");
         }
