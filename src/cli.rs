@@ -213,7 +213,7 @@ Exit codes: 0 all are whole, 1 there are faults.";
 #[derive(Args, Debug)]
 #[command(after_help = EXPORT_NOTES)]
 pub struct ExportArgs {
-    /// The recording, or a file of samples of another program
+    /// The recording
     pub recording: PathBuf,
     /// Format; the extension of the output tells it if left out
     #[arg(long = "to", value_enum, value_name = "FORMAT")]

@@ -72,9 +72,5 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
 
 /// The error, its causes and what a person can do about it.
 fn explained(error: &dyn std::error::Error, hint: Option<&str>) -> Failure {
-    let mut text = wavedeck_recording::with_causes(error);
-    if let Some(hint) = hint {
-        text.push_str(&format!("; {hint}"));
-    }
-    anyhow::anyhow!(text).into()
+    anyhow::anyhow!(wavedeck_recording::with_hint(error, hint)).into()
 }

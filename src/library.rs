@@ -35,14 +35,16 @@ impl Default for ReplayOptions {
 /// Recordings of a folder, newest first; unclosed ones too.
 pub fn list(dir: &Path) -> Vec<RecordingEntry> {
     let Ok(files) = std::fs::read_dir(dir) else { return Vec::new() };
-    let is_recording = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.ends_with(".mcap") || name.ends_with(".mcap.part")
-    };
-    let paths = files.flatten().map(|file| file.path()).filter(is_recording).take(MAX_LISTED);
+    let paths = files.flatten().map(|file| file.path()).filter(|path| is_named_as_recording(path)).take(MAX_LISTED);
     let mut entries: Vec<RecordingEntry> = paths.map(entry).collect();
     entries.sort_by(|a, b| b.start_unix_ns.cmp(&a.start_unix_ns).then_with(|| a.path.cmp(&b.path)));
     entries
+}
+
+/// True for the name of a recording, closed or not.
+pub(crate) fn is_named_as_recording(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.ends_with(".mcap") || name.ends_with(".mcap.part")
 }
 
 fn entry(path: PathBuf) -> RecordingEntry {

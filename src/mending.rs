@@ -8,9 +8,9 @@ use std::{
 };
 
 use wavedeck_api::stage::Level;
-use wavedeck_recording::{Outcome, ReadError, RepairError, RepairOptions, Repaired, has_end_mark, repair, with_causes};
+use wavedeck_recording::{Outcome, ReadError, RepairError, RepairOptions, Repaired, has_end_mark, repair, with_hint};
 
-use crate::journal::Journal;
+use crate::{journal::Journal, library};
 
 /// Most files that a start looks at.
 const MAX_FILES: usize = 1000;
@@ -24,10 +24,7 @@ const NICENESS: i32 = 10;
 /// # Errors
 /// If the folder cannot be read.
 pub(crate) fn recordings_of(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let is_recording = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        (name.ends_with(".mcap") || name.ends_with(".mcap.part")) && path.is_file()
-    };
+    let is_recording = |path: &PathBuf| library::is_named_as_recording(path) && path.is_file();
     let files = std::fs::read_dir(folder)?;
     let mut paths: Vec<PathBuf> = files.flatten().map(|file| file.path()).filter(is_recording).collect();
     paths.sort();
@@ -59,12 +56,6 @@ pub(crate) fn in_words(done: &Repaired) -> String {
         text.push_str(&format!(", now {}", name(&done.path)));
     }
     text
-}
-
-/// An error with its causes and its cure, in one line.
-pub(crate) fn explained(error: &RepairError) -> String {
-    let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
-    format!("{}{hint}", with_causes(error))
 }
 
 /// Repairs, in a thread of its own, what nobody holds in `folder`; the journal tells of it, and of what failed.
@@ -142,6 +133,6 @@ fn repair_one(path: &Path, journal: &Journal) {
         Ok(done) => journal.add(Level::Info, "repair", in_words(&done)),
         // Being written, by this program or another; or not ours.
         Err(RepairError::Locked { .. } | RepairError::Read(ReadError::Missing { .. } | ReadError::Foreign { .. })) => {}
-        Err(error) => journal.add(Level::Warn, "repair", explained(&error)),
+        Err(error) => journal.add(Level::Warn, "repair", with_hint(&error, error.hint())),
     }
 }

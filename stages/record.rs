@@ -13,7 +13,7 @@ use wavedeck_api::{
 };
 use wavedeck_recording::{
     CommitStatus, Edit, Event, Gap, GapReason, GapTracker, RecordingOptions, RecordingWriter, StreamInfo, WriteError,
-    with_causes,
+    with_hint,
 };
 
 static PARAMS: &[ParamSpec] = &[
@@ -438,11 +438,7 @@ fn edit(change: ParamChange) -> (Edit, u64) {
 
 /// An error with its cure.
 fn explained(error: &WriteError) -> String {
-    let text = with_causes(error);
-    match error.hint() {
-        Some(hint) => format!("{text}; {hint}"),
-        None => text,
-    }
+    with_hint(error, error.hint())
 }
 
 #[cfg(test)]

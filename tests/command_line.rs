@@ -1,7 +1,7 @@
 //! The program as a user meets it: what it prints and how it ends.
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::{only_recording, rows, run, succeed, summary, text};
 use serde_json::{Value, json};
@@ -145,12 +145,7 @@ fn files_that_are_not_there_or_not_what_they_should_be_are_told() {
         (&["stages", "filtr"], 2, "did you mean `filter`?"),
         (&["run", "--frobnicate"], 2, "--frobnicate"),
     ];
-    for (args, code, part) in cases {
-        let output = run(home.path(), args);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(*code), "{args:?}: {said}");
-        assert!(said.contains(part), "{args:?}: {said}");
-    }
+    check_refusals(home.path(), cases);
 }
 
 #[test]
@@ -247,14 +242,7 @@ fn an_export_takes_part_of_a_recording_and_channels_in_the_order_wanted() {
 #[test]
 fn what_a_format_cannot_hold_is_a_warning() {
     let home = tempfile::tempdir().expect("a folder");
-    let config = json!({ "version": 1, "name": "ramp",
-        "stages": [ { "id": "board", "type": "synthetic", "params":
-                        { "channels": 2, "rate_hz": 10_000, "signal": "ramp", "pace": "max", "samples": 100_000 } },
-                    { "id": "rec", "type": "record", "params": { "dir": home.path().join("rec") } } ],
-        "connections": [ { "from": "board", "to": "rec" } ] });
-    let config = write(home.path(), "ramp.json", &config);
-    succeed(home.path(), &["run", &config, "--headless", "--record"]);
-    let recording = only_recording(&home.path().join("rec"));
+    let recording = recorded_ramp(home.path(), 2, 100_000);
     let path = home.path().join("out.edf");
     let args = ["export", recording.to_str().expect("UTF-8"), "-o", path.to_str().expect("UTF-8")];
     let output = run(home.path(), &args);
@@ -279,25 +267,13 @@ fn an_export_that_makes_no_sense_is_refused_with_what_would() {
         (&["export", &sample, "-o", &taken], 1, "exists already; give another name, or --overwrite"),
         (&["export", &sample, "-o", "/nowhere/x.csv"], 1, "cannot write /nowhere/x.csv"),
     ];
-    for (args, code, part) in cases {
-        let output = run(home.path(), args);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(*code), "{args:?}: {said}");
-        assert!(said.contains(part), "{args:?}: {said}");
-    }
+    check_refusals(home.path(), cases);
 }
 
 #[test]
 fn an_interrupted_export_leaves_nothing_behind() {
     let home = tempfile::tempdir().expect("a folder");
-    let config = json!({ "version": 1, "name": "long",
-        "stages": [ { "id": "board", "type": "synthetic", "params":
-                        { "channels": 8, "rate_hz": 10_000, "signal": "ramp", "pace": "max", "samples": 300_000 } },
-                    { "id": "rec", "type": "record", "params": { "dir": home.path().join("rec") } } ],
-        "connections": [ { "from": "board", "to": "rec" } ] });
-    let config = write(home.path(), "long.json", &config);
-    succeed(home.path(), &["run", &config, "--headless", "--record"]);
-    let recording = only_recording(&home.path().join("rec"));
+    let recording = recorded_ramp(home.path(), 8, 300_000);
     let out = home.path().join("out");
     std::fs::create_dir(&out).expect("a folder");
     let files = || std::fs::read_dir(&out).expect("readable").count();
@@ -313,6 +289,28 @@ fn an_interrupted_export_leaves_nothing_behind() {
     // On a fast machine it may have ended before the signal came.
     let is_whole = status.success() && out.join("x.csv").exists();
     assert!(is_whole || status.code() == Some(1) && files() == 0, "{status}, {} files", files());
+}
+
+/// A recording of a ramp at 10 kHz.
+fn recorded_ramp(home: &Path, channels: u32, samples: u32) -> PathBuf {
+    let config = json!({ "version": 1, "name": "ramp",
+        "stages": [ { "id": "board", "type": "synthetic", "params":
+                        { "channels": channels, "rate_hz": 10_000, "signal": "ramp", "pace": "max", "samples": samples } },
+                    { "id": "rec", "type": "record", "params": { "dir": home.join("rec") } } ],
+        "connections": [ { "from": "board", "to": "rec" } ] });
+    let config = write(home, "ramp.json", &config);
+    succeed(home, &["run", &config, "--headless", "--record"]);
+    only_recording(&home.join("rec"))
+}
+
+/// Each command line must end with its code and say its part.
+fn check_refusals(home: &Path, cases: &[(&[&str], i32, &str)]) {
+    for (args, code, part) in cases {
+        let output = run(home, args);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(*code), "{args:?}: {said}");
+        assert!(said.contains(part), "{args:?}: {said}");
+    }
 }
 
 fn readme() -> String {

@@ -3,17 +3,22 @@ use std::{
     error::Error,
     io::{self, BufWriter},
     ops::ControlFlow,
+    time::Duration,
 };
 
 use anyhow::{Context, anyhow};
+use clap::ValueEnum;
 use wavedeck_formats::{ExportError, ExportOptions, ExportSummary, Format, Progress, export_csv, export_file, open};
 
 use super::progress::ProgressLine;
 use crate::{
-    cli::{ExportArgs, ExportFormat},
+    cli::ExportArgs,
     exit::{Exit, Failure},
     signals::Signals,
 };
+
+/// Time between two pictures of the progress.
+const PERIOD: Duration = Duration::from_millis(100);
 
 /// `export`
 pub(super) fn export(args: &ExportArgs) -> Result<Exit, Failure> {
@@ -26,7 +31,7 @@ pub(super) fn export(args: &ExportArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage(anyhow!("--every is for mcap, not for {}", format.name())));
     }
     let source = open(&args.recording).map_err(|error| super::explained(&error, error.hint()))?;
-    let seconds = |time: Option<std::time::Duration>| time.map(|time| time.as_secs_f64());
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
     let options = ExportOptions {
         stream: args.stream.clone(),
         counts: args.counts,
@@ -36,9 +41,9 @@ pub(super) fn export(args: &ExportArgs) -> Result<Exit, Failure> {
         every: args.every,
     };
     let signals = Signals::watch().context("signals cannot be watched")?;
-    let mut line = ProgressLine::new(!to_stdout);
+    let mut line = ProgressLine::new(!to_stdout, PERIOD);
     let mut on_progress = |progress: Progress| {
-        line.show(&progress);
+        line.show(|seconds| in_line(&progress, seconds));
         let is_over = signals.wants_stop() || signals.has_hung_up();
         if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
@@ -75,18 +80,11 @@ fn is_broken_pipe(error: &dyn Error) -> bool {
 }
 
 fn format_of(args: &ExportArgs) -> Result<Format, Failure> {
-    let name = match args.format {
-        Some(ExportFormat::Csv) => "csv",
-        Some(ExportFormat::Bdf) => "bdf",
-        Some(ExportFormat::Edf) => "edf",
-        Some(ExportFormat::Wav) => "wav",
-        Some(ExportFormat::Npy) => "npy",
-        Some(ExportFormat::Parquet) => "parquet",
-        Some(ExportFormat::Mcap) => "mcap",
-        None => args.output.extension().and_then(|extension| extension.to_str()).unwrap_or_default(),
-    };
-    if let Some(format) = Format::ALL.iter().find(|format| format.name().eq_ignore_ascii_case(name)) {
-        return Ok(*format);
+    let asked = args.format.and_then(|format| format.to_possible_value());
+    let extension = || args.output.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let name = asked.as_ref().map_or_else(extension, |value| value.get_name());
+    if let Some(format) = Format::of_name(name) {
+        return Ok(format);
     }
     let known: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
     let known = known.join(", ");
@@ -116,4 +114,25 @@ fn in_words(summary: &ExportSummary) -> String {
         text.push_str(&format!("\n  {remark}"));
     }
     text
+}
+
+/// How far it is: part, speed, time left.
+fn in_line(progress: &Progress, seconds: f64) -> String {
+    let Progress { done, total, frame_bytes } = *progress;
+    let part = done as f64 / total.max(1) as f64;
+    let speed = done as f64 * frame_bytes as f64 / seconds.max(1e-3) / 1e6;
+    let left = if part > 0.0 { (seconds / part * (1.0 - part)).ceil() } else { 0.0 };
+    format!("{:3.0}%  {speed:.1} MB/s  {left:.0} s left", 100.0 * part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_says_part_speed_and_time_left() {
+        let progress = Progress { done: 250_000, total: 1_000_000, frame_bytes: 32 };
+        assert_eq!(in_line(&progress, 2.0), " 25%  4.0 MB/s  6 s left");
+        assert_eq!(in_line(&Progress { done: 0, total: 0, frame_bytes: 4 }, 0.0), "  0%  0.0 MB/s  0 s left");
+    }
 }

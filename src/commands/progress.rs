@@ -4,31 +4,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wavedeck_formats::Progress;
-
-/// Time between two pictures.
-const PERIOD: Duration = Duration::from_millis(100);
-
 /// A line on standard error, if that is a terminal; gone when dropped.
 pub(super) struct ProgressLine {
     begin: Instant,
     /// When it was last drawn; `None` before the first time.
     drawn: Option<Instant>,
+    /// Time between two pictures.
+    period: Duration,
     is_shown: bool,
 }
 
 impl ProgressLine {
-    pub(super) fn new(wanted: bool) -> Self {
-        Self { begin: Instant::now(), drawn: None, is_shown: wanted && std::io::stderr().is_terminal() }
+    pub(super) fn new(wanted: bool, period: Duration) -> Self {
+        let is_shown = wanted && std::io::stderr().is_terminal();
+        Self { begin: Instant::now(), drawn: None, period, is_shown }
     }
 
-    /// Draws it unless it was drawn just now.
-    pub(super) fn show(&mut self, progress: &Progress) {
+    /// Draws it unless it was drawn just now. `text` is told the seconds since the beginning.
+    pub(super) fn show(&mut self, text: impl FnOnce(f64) -> String) {
+        if !self.is_shown {
+            return;
+        }
         let now = Instant::now();
-        let is_due = now.duration_since(self.drawn.unwrap_or(self.begin)) >= PERIOD;
-        if self.is_shown && is_due {
+        if now.duration_since(self.drawn.unwrap_or(self.begin)) >= self.period {
             self.drawn = Some(now);
-            self.print(&line(progress, now.duration_since(self.begin).as_secs_f64()));
+            self.print(&text(now.duration_since(self.begin).as_secs_f64()));
         }
     }
 
@@ -44,25 +44,5 @@ impl Drop for ProgressLine {
         if self.drawn.is_some() {
             self.print("");
         }
-    }
-}
-
-fn line(progress: &Progress, seconds: f64) -> String {
-    let Progress { done, total, frame_bytes } = *progress;
-    let part = done as f64 / total.max(1) as f64;
-    let speed = done as f64 * frame_bytes as f64 / seconds.max(1e-3) / 1e6;
-    let left = if part > 0.0 { (seconds / part * (1.0 - part)).ceil() } else { 0.0 };
-    format!("{:3.0}%  {speed:.1} MB/s  {left:.0} s left", 100.0 * part)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_line_says_part_speed_and_time_left() {
-        let progress = Progress { done: 250_000, total: 1_000_000, frame_bytes: 32 };
-        assert_eq!(line(&progress, 2.0), " 25%  4.0 MB/s  6 s left");
-        assert_eq!(line(&Progress { done: 0, total: 0, frame_bytes: 4 }, 0.0), "  0%  0.0 MB/s  0 s left");
     }
 }

@@ -2,7 +2,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use wavedeck_recording::{Outcome, ReadError, RepairError, RepairOptions, Repaired, repair as repair_file};
+use wavedeck_recording::{Outcome, ReadError, RepairError, RepairOptions, Repaired, repair as repair_file, with_hint};
 
 use crate::{
     cli::RepairArgs,
@@ -87,7 +87,7 @@ impl Told {
             }
             Err(error) => {
                 self.has_failed = true;
-                let text = mending::explained(&error);
+                let text = with_hint(&error, error.hint());
                 self.json.push(json!({ "file": path, "error": text }));
                 self.lines.push(format!("not repaired: {text}"));
             }

@@ -1,6 +1,4 @@
 //! What can go wrong with a file, each with a cure.
-use std::{io, path::PathBuf};
-
 use wavedeck_recording::ReadError;
 
 /// Why a file could not be read.
@@ -10,38 +8,6 @@ pub enum SourceError {
     /// It is a recording of this program, with something wrong.
     #[error(transparent)]
     Recording(#[from] ReadError),
-    /// The system refused.
-    #[error("{}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What it said.
-        source: io::Error,
-    },
-    /// The content is not what the format says.
-    #[error("{} {place}: {what}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// Where in it: `line 12, column 3`, `header byte 236`, `record 4`.
-        place: String,
-        /// What stands there and what would be right.
-        what: String,
-    },
-    /// Nothing tells what the file is.
-    #[error("{} is of no known format", path.display())]
-    Unknown {
-        /// The file.
-        path: PathBuf,
-    },
-    /// No stream of that number.
-    #[error("stream number must be below {count}, got {stream}")]
-    NoSuchStream {
-        /// The number asked for.
-        stream: usize,
-        /// Number of streams.
-        count: usize,
-    },
 }
 
 impl SourceError {
@@ -49,10 +15,6 @@ impl SourceError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Recording(error) => error.hint(),
-            Self::Unknown { .. } => {
-                Some("known are recordings (.mcap), tables (.csv, .tsv, .txt), EDF, EDF+, BDF, BDF+ and WAV")
-            }
-            _ => None,
         }
     }
 

@@ -193,11 +193,13 @@ pub trait Sink {
     /// If the format cannot hold the stream, or the output refuses.
     fn begin(&mut self, header: &Header<'_>, survey: Option<&Survey>) -> Result<(), ExportError>;
 
-    /// Takes note of missing frames.
+    /// Takes note of missing frames. By default nothing is made of them: the index of the next frame jumps.
     ///
     /// # Errors
     /// If the output refuses.
-    fn gap(&mut self, gap: &Gap) -> Result<(), ExportError>;
+    fn gap(&mut self, _gap: &Gap) -> Result<(), ExportError> {
+        Ok(())
+    }
 
     /// Takes a mark.
     ///

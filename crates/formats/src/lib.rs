@@ -1,4 +1,4 @@
-//! Files of samples behind one door: Wavedeck's recordings and those of other programs.
+//! Files of samples behind one door, and the way out of them into the formats of other programs.
 mod error;
 mod export;
 mod native;

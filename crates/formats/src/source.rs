@@ -101,10 +101,10 @@ pub struct MissingRun {
     pub reason: String,
 }
 
-/// Opens a file of any format known.
+/// Opens a file. So far recordings of this program are the only kind there is.
 ///
 /// # Errors
-/// If there is no such file, nothing tells its format, or its header makes no sense.
+/// If there is no such file, or it is no recording.
 pub fn open(path: &Path) -> Result<Box<dyn Source>, SourceError> {
     Ok(Box::new(Native::new(Recording::open(path)?)?))
 }

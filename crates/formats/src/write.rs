@@ -64,8 +64,12 @@ impl Format {
 
     /// The format that the extension of a file tells.
     pub fn of_path(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?;
-        Self::ALL.iter().copied().find(|format| extension.eq_ignore_ascii_case(format.name()))
+        Self::of_name(path.extension()?.to_str()?)
+    }
+
+    /// The format of this name, in whatever case.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|format| name.eq_ignore_ascii_case(format.name()))
     }
 
     /// True if what the format cannot say goes into a JSON file beside it.

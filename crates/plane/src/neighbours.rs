@@ -23,11 +23,16 @@ struct Neighbour {
     bell: Bell,
     /// Between it and the stage.
     links: Vec<Arc<LinkStats>>,
-    /// None of the stages that read these links wants to be woken for each packet.
+    /// None of its stages at these links wants to be woken for each packet.
     unhurried: bool,
 }
 
 impl Neighbour {
+    /// One without links yet.
+    fn of(bell: Bell) -> Self {
+        Self { bell, links: Vec::new(), unhurried: true }
+    }
+
     /// To a fraction of its capacity that leaves the reader time to wake up.
     fn is_filling(&self) -> bool {
         let part = if self.unhurried { 4 } else { 2 };
@@ -37,29 +42,27 @@ impl Neighbour {
 
 impl Neighbours {
     pub(crate) fn of(stage: usize, plan: &Plan, nodes: &[NodeView], links: &[Arc<LinkStats>], bells: &[Bell]) -> Self {
-        let (mut readers, mut writers) = (BTreeMap::<usize, Vec<_>>::new(), BTreeMap::<usize, Vec<_>>::new());
+        let (mut readers, mut writers) = (BTreeMap::new(), BTreeMap::new());
+        let here = plan.worker_of(stage);
+        let add = |neighbours: &mut BTreeMap<usize, Neighbour>, other: usize, link: &Arc<LinkStats>| {
+            let worker = plan.worker_of(other);
+            if worker != here {
+                let neighbour = neighbours.entry(worker).or_insert_with(|| Neighbour::of(bells[worker].clone()));
+                neighbour.links.push(link.clone());
+                neighbour.unhurried &= nodes[other].unhurried;
+            }
+        };
         for (edge, link) in plan.edges.iter().zip(links) {
             if edge.from.0 == stage {
-                readers.entry(plan.worker_of(edge.to.0)).or_default().push(link.clone());
+                add(&mut readers, edge.to.0, link);
             }
             // A source in real time waits for nobody.
             if edge.to.0 == stage && !nodes[edge.from.0].realtime {
-                writers.entry(plan.worker_of(edge.from.0)).or_default().push(link.clone());
+                add(&mut writers, edge.from.0, link);
             }
         }
-        let is_hurried = |worker: usize| {
-            let read = plan.edges.iter().filter(|edge| edge.from.0 == stage).map(|edge| edge.to.0);
-            read.filter(|reader| plan.worker_of(*reader) == worker).any(|reader| !nodes[reader].unhurried)
-        };
-        let others = |workers: BTreeMap<usize, Vec<Arc<LinkStats>>>| {
-            let others = workers.into_iter().filter(|(worker, _)| *worker != plan.worker_of(stage));
-            let neighbour = |(worker, links): (usize, _)| {
-                let unhurried = !is_hurried(worker);
-                Neighbour { bell: bells[worker].clone(), links, unhurried }
-            };
-            others.map(neighbour).collect()
-        };
-        Self { readers: others(readers), writers: others(writers), owes: false }
+        let list = |neighbours: BTreeMap<usize, Neighbour>| neighbours.into_values().collect();
+        Self { readers: list(readers), writers: list(writers), owes: false }
     }
 
     /// To be called after work, when more may follow at once.

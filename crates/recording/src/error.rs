@@ -13,6 +13,16 @@ pub fn with_causes(error: &dyn Error) -> String {
     text
 }
 
+/// The error, its causes and what a person can do about it, in one line.
+pub fn with_hint(error: &dyn Error, hint: Option<&str>) -> String {
+    let mut text = with_causes(error);
+    if let Some(hint) = hint {
+        text.push_str("; ");
+        text.push_str(hint);
+    }
+    text
+}
+
 /// Why a recording could not take what it was given.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

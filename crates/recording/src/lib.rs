@@ -27,7 +27,7 @@ mod writer;
 
 pub use batches::{Batches, DecodedBatch, Samples};
 pub use commit::CommitStatus;
-pub use error::{ReadError, WriteError, with_causes};
+pub use error::{ReadError, WriteError, with_causes, with_hint};
 pub use fault::{Fault, Faults};
 pub use gap::{Gap, GapReason, GapTracker};
 pub use info::{EditReport, GapReport, MarkerReport, RecordingInfo, StreamReport};

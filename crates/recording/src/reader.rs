@@ -51,7 +51,7 @@ impl Recording {
         let source = open_source(path.as_ref())?;
         let index = Index::of(&source)?;
         let path = || source.path().to_owned();
-        let Some(about) = index.metadata.get("recording").filter(|about| about.contains_key("start_unix_ns")) else {
+        let Some(about) = stored::description(&index.metadata) else {
             // A recording is saved with its metadata before its first sample is taken.
             let is_cut = !index.is_closed && index.chunks.is_empty() && index.damaged.is_empty();
             return Err(if is_cut {
@@ -86,8 +86,7 @@ impl Recording {
         if let (true, Some(offset)) = (index.channels.is_empty(), index.damaged.first()) {
             return Err(chunk::damaged(*offset, "the chunk that describes the streams".into()));
         }
-        let written = index.metadata.get("ledger").and_then(|entries| entries.get("json"));
-        let ledger = written.and_then(|json| serde_json::from_str(json).ok());
+        let ledger = stored::json_of(&index.metadata, "ledger");
         let mut inner = Inner { ledger: Ledger::default(), source, index, streams, data_channels, anchor };
         inner.ledger = match ledger.or_else(|| inner.index.recounted.clone()) {
             Some(ledger) => ledger,
@@ -193,8 +192,7 @@ impl Recording {
 
     /// What a repair noted in the file; `None` if there was none.
     pub fn repair_note(&self) -> Option<RepairNote> {
-        let json = self.inner.index.metadata.get("repair")?.get("json")?;
-        serde_json::from_str(json).ok()
+        stored::json_of(&self.inner.index.metadata, "repair")
     }
 
     /// True if the recording ended as it should; else it was cut and may be repaired.

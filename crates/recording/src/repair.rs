@@ -28,6 +28,7 @@ use crate::{
     naming, reader,
     recount::Recount,
     stamp::LocalTime,
+    stored,
     survey::{self, Survey},
     tail::{self, DataSection},
 };
@@ -181,14 +182,13 @@ fn closed(source: &Source, path: &Path) -> Result<Option<Repaired>, RepairError>
         Err(error @ ReadError::Io { .. }) => return Err(error.into()),
         Ok(None) | Err(_) => return Ok(None),
     };
-    if !index.metadata.get("recording").is_some_and(|about| about.contains_key("start_unix_ns")) {
+    if stored::description(&index.metadata).is_none() {
         return Err(ReadError::Foreign { path: path.to_owned() }.into());
     }
-    let json = |name: &str| index.metadata.get(name).and_then(|entries| entries.get("json"));
     Ok(Some(Repaired {
         chunks: index.chunks.len() as u64,
         kept_bytes: source.length,
-        ledger: json("ledger").and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default(),
+        ledger: stored::json_of(&index.metadata, "ledger").unwrap_or_default(),
         ..unchanged(path, Outcome::Closed)
     }))
 }
@@ -227,7 +227,7 @@ fn close(source: &Source, options: &RepairOptions) -> Result<Repaired, RepairErr
     check(&survey, path)?;
     let note = note(&survey, source.length);
     let mut ledger = recount.ledger();
-    let earlier: Option<Ledger> = earlier(&survey, "ledger");
+    let earlier: Option<Ledger> = stored::json_of(&survey.entries, "ledger");
     ledger.failed = earlier.and_then(|ledger| ledger.failed);
 
     let whole_bytes = survey.whole_bytes;
@@ -259,9 +259,8 @@ fn close(source: &Source, options: &RepairOptions) -> Result<Repaired, RepairErr
 /// Refuses a file of which nothing is left that makes sense.
 fn check(survey: &Survey, path: &Path) -> Result<(), RepairError> {
     let path = || path.to_owned();
-    let about = survey.entries.get("recording").filter(|about| about.contains_key("start_unix_ns"));
     let has_chunks = !survey.chunks.is_empty();
-    let Some(about) = about else {
+    let Some(about) = stored::description(&survey.entries) else {
         let is_cut = !has_chunks && survey.data_end.is_none();
         return Err(if is_cut {
             ReadError::NothingWhole { path: path() }
@@ -284,7 +283,7 @@ fn check(survey: &Survey, path: &Path) -> Result<(), RepairError> {
 }
 
 fn note(survey: &Survey, length: u64) -> RepairNote {
-    let earlier: RepairNote = earlier(survey, "repair").unwrap_or_default();
+    let earlier: RepairNote = stored::json_of(&survey.entries, "repair").unwrap_or_default();
     // The end that a repair or a writer began to write is no loss.
     let end = survey.closing_start.unwrap_or(length);
     let cut_bytes = end.saturating_sub(survey.whole_bytes).saturating_add(earlier.cut_bytes);
@@ -298,11 +297,6 @@ fn note(survey: &Survey, length: u64) -> RepairNote {
         damaged_parts: inside().count() as u64,
         damaged: inside().take(NOTED).map(part).collect(),
     }
-}
-
-/// What an earlier repair or a writer has written at the end.
-fn earlier<T: serde::de::DeserializeOwned>(survey: &Survey, name: &str) -> Option<T> {
-    serde_json::from_str(survey.entries.get(name)?.get("json")?).ok()
 }
 
 /// Puts `bytes` behind the first `whole` bytes of the file, in place of all that is there.

@@ -1,7 +1,7 @@
 //! How streams, marks, edits and gaps are described inside the file.
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use wavedeck_api::signal::{ChannelSpec, Rate, SignalKind, StreamSpec};
 
@@ -120,6 +120,19 @@ struct StoredChannel {
 
 const fn yes() -> bool {
     true
+}
+
+/// Metadata records of a file by name, each of names and texts.
+pub(crate) type Entries = BTreeMap<String, BTreeMap<String, String>>;
+
+/// What the file says of itself at its start; `None` if it is no recording of this program.
+pub(crate) fn description(entries: &Entries) -> Option<&BTreeMap<String, String>> {
+    entries.get("recording").filter(|about| about.contains_key("start_unix_ns"))
+}
+
+/// What a metadata record of one entry `json` holds; `None` if there is none that can be understood.
+pub(crate) fn json_of<T: DeserializeOwned>(entries: &Entries, name: &str) -> Option<T> {
+    serde_json::from_str(entries.get(name)?.get("json")?).ok()
 }
 
 /// The metadata of the data topic of `stream`.

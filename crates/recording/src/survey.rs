@@ -21,6 +21,7 @@ use crate::{
     chunk::{self, HEAD_BYTES, MAX_CHUNK_BYTES, MAX_RECORD_BYTES, RecordHead, Source},
     error::ReadError,
     fault::Faults,
+    stored::Entries,
     tail,
 };
 
@@ -73,7 +74,7 @@ pub(crate) struct Survey {
     pub(crate) summary: Summary,
     pub(crate) chunks: ChunkList,
     /// Contents of the metadata records.
-    pub(crate) entries: BTreeMap<String, BTreeMap<String, String>>,
+    pub(crate) entries: Entries,
     /// Parts that are damaged, in the order of the file; the last one may be a cut.
     pub(crate) damage: Vec<Damage>,
     /// What is wrong without making anything unreadable.

@@ -14,6 +14,7 @@ use crate::{
     ledger::{Ledger, StreamLedger},
     reader,
     repair::RepairNote,
+    stored,
     survey::{self, Survey},
 };
 
@@ -73,8 +74,6 @@ pub fn verify_with(path: impl AsRef<Path>, progress: &mut dyn FnMut(u64, u64)) -
     let stored = check_ledger(&survey, &streams, &mut faults);
     faults.sort();
 
-    let json = survey.entries.get("repair").and_then(|entries| entries.get("json"));
-    let repair: Option<RepairNote> = json.and_then(|json| serde_json::from_str(json).ok());
     let ledger = Ledger { streams, failed: stored.and_then(|ledger| ledger.failed) };
     Ok(VerifyReport {
         path: path.as_ref().display().to_string(),
@@ -87,7 +86,7 @@ pub fn verify_with(path: impl AsRef<Path>, progress: &mut dyn FnMut(u64, u64)) -
         messages: survey.summary.stats.as_ref().map_or(0, |stats| stats.message_count),
         streams: ledger.streams,
         failed: ledger.failed,
-        repair,
+        repair: stored::json_of(&survey.entries, "repair"),
         faults,
     })
 }
@@ -96,7 +95,7 @@ pub fn verify_with(path: impl AsRef<Path>, progress: &mut dyn FnMut(u64, u64)) -
 fn check_ledger(survey: &Survey, counted: &[StreamLedger], faults: &mut Faults) -> Option<Ledger> {
     let place = |name: &str| survey.summary.metadata_indexes.iter().rev().find(|index| index.name == name);
     let offset = place("ledger").map_or(survey.whole_bytes, |index| index.offset);
-    if !survey.entries.get("recording").is_some_and(|about| about.contains_key("start_unix_ns")) {
+    if stored::description(&survey.entries).is_none() {
         faults.add(MAGIC.len() as u64, None, "the description of the recording is missing", "metadata `recording`");
     }
     for stream in counted.iter().filter(|stream| !stream.is_balanced()) {
@@ -108,8 +107,7 @@ fn check_ledger(survey: &Survey, counted: &[StreamLedger], faults: &mut Faults) 
         );
         faults.add(offset, None, what, format!("{produced} samples in all"));
     }
-    let json = survey.entries.get("ledger").and_then(|entries| entries.get("json"));
-    let Some(ledger) = json.and_then(|json| serde_json::from_str::<Ledger>(json).ok()) else {
+    let Some(ledger) = stored::json_of::<Ledger>(&survey.entries, "ledger") else {
         // Of an unclosed file nothing else can be expected, and that is said elsewhere.
         if survey.data_end.is_some() {
             faults.add(offset, None, "the account of the recording is missing", "metadata `ledger`");

@@ -3,7 +3,7 @@ use std::{borrow::Cow, io::Write};
 
 use wavedeck_api::signal::{ChannelSpec, Rate};
 
-use crate::export::{ExportError, Frames, Gap, Header, Mark, Notes, Sink, Survey, Values, in_unit};
+use crate::export::{ExportError, Frames, Header, Mark, Notes, Sink, Survey, Values, in_unit};
 
 /// Writes `sample,time_s,<channel [unit]>,...,marker`.
 ///
@@ -80,10 +80,6 @@ impl<W: Write> Sink for Csv<W> {
             format!("{},", quoted(&name))
         });
         Ok(writeln!(self.out, "sample,time_s,{}marker", names.collect::<String>())?)
-    }
-
-    fn gap(&mut self, _: &Gap) -> Result<(), ExportError> {
-        Ok(())
     }
 
     fn mark(&mut self, mark: &Mark) -> Result<(), ExportError> {

@@ -15,7 +15,7 @@ use parquet::{
 use serde_json::json;
 use wavedeck_api::signal::{ChannelSpec, Rate};
 
-use crate::export::{ExportError, Frames, Gap, Header, Mark, Notes, Sink, Survey, Values};
+use crate::export::{ExportError, Frames, Header, Mark, Notes, Sink, Survey, Values};
 
 /// Most bytes of samples in a group of rows, which is what is in memory.
 const GROUP_BYTES: usize = 32 << 20;
@@ -160,10 +160,6 @@ impl<W: Write + Send> Sink for Parquet<W> {
         let n = names.len();
         self.columns =
             if header.counts { Columns::Counts(vec![Vec::new(); n]) } else { Columns::Values(vec![Vec::new(); n]) };
-        Ok(())
-    }
-
-    fn gap(&mut self, _: &Gap) -> Result<(), ExportError> {
         Ok(())
     }
 
