@@ -80,7 +80,7 @@ fn remark(info: &RecordingInfo) -> String {
         (true, _) if lost > 0 => format!("degraded: {lost} samples lost"),
         (true, _) => "degraded".into(),
         (_, false) => "not closed".into(),
-        _ if info.repair.is_some() => "closed, repaired".into(),
+        _ if info.repair.is_some() => "repaired".into(),
         _ => "closed".into(),
     }
 }
