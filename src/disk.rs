@@ -8,6 +8,7 @@ use std::{
 
 use wavedeck_api::handle::RecordingState;
 use wavedeck_plane::Runtime;
+pub use wavedeck_recording::free_bytes;
 
 use crate::snapshot::DiskSpace;
 
@@ -26,14 +27,6 @@ pub fn read_capped(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));
     }
     Ok(bytes)
-}
-
-/// Bytes that can still be written in a folder, or in the nearest one above it that exists.
-pub fn free_bytes(dir: &Path) -> Option<u64> {
-    let existing = dir.ancestors().find(|path| path.as_os_str().is_empty() || path.exists())?;
-    let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
-    let stats = rustix::fs::statvfs(existing).ok()?;
-    Some(stats.f_bavail.saturating_mul(stats.f_frsize))
 }
 
 /// Measures how fast a recording grows.

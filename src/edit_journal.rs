@@ -1,4 +1,4 @@
-//! Writes edits, applied and refused, into the journal of the recording that is open.
+//! Writes edits, applied and refused, into the journal of the recording that is open or comes next.
 use std::{
     thread,
     time::{Duration, Instant},
@@ -20,12 +20,9 @@ pub(crate) struct NotWritten {
     path: String,
 }
 
-/// Passes an edit to every recorder whose file is open, or being opened. One that has no room is waited for.
+/// Passes an edit to every recorder; one without a file keeps it for a while, since a recording begins with what was
+/// before it. One that has no room is waited for.
 pub(crate) fn write_down(runtime: &Runtime, change: &ParamChange, until: Instant) -> Result<(), NotWritten> {
-    // From the request on: a recorder reads its requests in turn, so this one finds the file open.
-    if !runtime.is_recording_open() {
-        return Ok(());
-    }
     // Each is asked, also behind one that does not take it.
     let missing = runtime.recorders().filter(|recorder| !is_handed_over(recorder, change, until)).count();
     if missing == 0 { Ok(()) } else { Err(NotWritten { path: change.path.clone() }) }

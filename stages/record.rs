@@ -1,8 +1,12 @@
-//! `record`: writes every stream that arrives into one recording, from request to request.
+//! `record`: writes every stream that arrives into a recording, from request to request.
+mod disk_watch;
+mod file;
+mod preroll;
+mod take;
+
 use std::{
     collections::VecDeque,
     path::PathBuf,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,8 +16,14 @@ use wavedeck_api::{
     prelude::*,
 };
 use wavedeck_recording::{
-    CommitStatus, Edit, Event, Gap, GapReason, GapTracker, RecordingOptions, RecordingWriter, StreamInfo, WriteError,
-    with_hint,
+    Edit, Event, Finished, GapReason, RecordingOptions, StreamInfo, WriteError, free_bytes, with_hint,
+};
+
+use self::{
+    disk_watch::{Limits, Verdict, megabytes},
+    file::{Payload, Seen},
+    preroll::PreRoll,
+    take::{SegmentLimits, Take},
 };
 
 static PARAMS: &[ParamSpec] = &[
@@ -25,7 +35,33 @@ static PARAMS: &[ParamSpec] = &[
     ParamSpec::int("max_pending_mb", 64, 1..=4096)
         .unit("MB")
         .help("Most data that may wait in memory for a slow disk; beyond it samples are lost and the file says so."),
+    ParamSpec::float("preroll_s", 5.0, 0.0..=3600.0)
+        .unit("s")
+        .help("Seconds before the start of a recording that are in its file."),
+    ParamSpec::int("preroll_mb", 32, 0..=4096)
+        .unit("MB")
+        .help("Most memory for these seconds; where it is too little there are fewer of them."),
+    ParamSpec::float("segment_min", 0.0, 0.0..=10_080.0)
+        .unit("min")
+        .help("Begins another file after so long, without losing a sample; 0 is never."),
+    ParamSpec::int("segment_mb", 0, 0..=1_000_000)
+        .unit("MB")
+        .help("Begins another file when one has grown so large; 0 is never."),
+    ParamSpec::float("disk_warn_min", 10.0, 0.0..=10_080.0)
+        .unit("min")
+        .help("Warns when the disk is going to be full so soon."),
+    ParamSpec::float("disk_stop_s", 30.0, 0.0..=3600.0)
+        .unit("s")
+        .help("Finishes the recording when the disk is going to be full so soon."),
+    ParamSpec::int("disk_stop_mb", 64, 0..=1_000_000)
+        .unit("MB")
+        .help("Finishes the recording, or does not start one, with less room on the disk."),
+    ParamSpec::int("spare_mb", 16, 0..=4096)
+        .unit("MB")
+        .help("Room kept on the disk for the end of the file, should others fill it."),
 ];
+/// Changes that are remembered for a recording that has not begun.
+const MOST_EDITS: usize = 4000;
 
 inventory::submit! { StageDescriptor {
     id: "record",
@@ -47,6 +83,8 @@ const TICK: Duration = Duration::from_millis(50);
 const MOST_WAITING: usize = 32;
 /// Most packets passed over before a start: more than a queue holds, but not without end.
 const MOST_BEFORE: usize = 1 << 16;
+/// Changes so long before the first sample are written too: a packet may have been on its way for a while.
+const EDITS_BEFORE: u64 = 1_000_000_000;
 
 struct Record {
     input: AnyInput,
@@ -55,38 +93,18 @@ struct Record {
     /// One per stream; they watch while nothing is recorded too.
     seen: Vec<Seen>,
     options: RecordingOptions,
-    file: Option<OpenFile>,
+    segments: SegmentLimits,
+    limits: Limits,
+    take: Option<Take>,
     is_paused: bool,
     next_tick: Instant,
     /// Packets that were received before the requests were read.
     waiting: VecDeque<(usize, AnyPacket)>,
-}
-
-/// What is known of a stream as it arrives.
-#[derive(Default)]
-struct Seen {
-    tracker: GapTracker,
-    last: Option<PacketHeader>,
-}
-
-/// The recording that is open.
-struct OpenFile {
-    writer: RecordingWriter,
-    status: Arc<CommitStatus>,
-    streams: Vec<InFile>,
-    gaps: u64,
-    markers: u64,
-    /// Samples of the gaps noted that nobody asked for.
-    lost: u64,
-}
-
-/// Where a stream stands in the file.
-#[derive(Clone, Copy, Default)]
-struct InFile {
-    /// Index after the last sample that the file accounts for; `None` before its first.
-    next: Option<u64>,
-    /// Why the samples since then are missing, when it was our doing.
-    excuse: Option<GapReason>,
+    preroll: PreRoll,
+    /// Room for less pre-roll than was asked for: so many seconds.
+    short_preroll: Option<f64>,
+    /// The last changes of parameters while nothing was recorded.
+    edits: VecDeque<ParamChange>,
 }
 
 impl Record {
@@ -103,20 +121,50 @@ impl Record {
             .collect();
         let dir = PathBuf::from(params.text("dir"));
         let seat = ctx.recorder(RecorderStatus { dir: dir.clone(), ..RecorderStatus::default() });
+        let megabytes = |key: &str| u64::try_from(params.int(key)).unwrap_or(0) << 20;
+        let max_pending_bytes = usize::try_from(megabytes("max_pending_mb")).unwrap_or(64 << 20);
         let options = RecordingOptions {
             dir,
             operator: params.text("operator").into(),
             subject: params.text("subject").into(),
             notes: params.text("notes").into(),
             plain: params.bool("plain"),
-            max_pending_bytes: usize::try_from(params.int("max_pending_mb")).unwrap_or(64) << 20,
+            max_pending_bytes,
+            spare_bytes: megabytes("spare_mb"),
             ..RecordingOptions::default()
         };
+        let segments = SegmentLimits {
+            duration: Duration::from_secs_f64(params.float("segment_min") * 60.0),
+            bytes: megabytes("segment_mb"),
+        };
+        let limits = Limits {
+            warn_s: params.float("disk_warn_min") * 60.0,
+            stop_s: params.float("disk_stop_s"),
+            stop_bytes: megabytes("disk_stop_mb"),
+        };
+        // All of it is handed to the writer at once: the rest of what may wait is for what comes meanwhile.
+        let room = usize::try_from(megabytes("preroll_mb")).unwrap_or(usize::MAX).min(max_pending_bytes / 2);
+        let (preroll, seconds) = PreRoll::new(&streams, params.float("preroll_s"), room);
+        let short_preroll = Some(seconds).filter(|seconds| *seconds < params.float("preroll_s"));
         // Written every tick while recording, and of no use before.
         ctx.set_unhurried();
         let seen = streams.iter().map(|_| Seen::default()).collect();
-        let (next_tick, waiting) = (Instant::now(), VecDeque::with_capacity(MOST_WAITING));
-        Ok(Box::new(Self { input, seat, streams, seen, options, file: None, is_paused: false, next_tick, waiting }))
+        Ok(Box::new(Self {
+            input,
+            seat,
+            streams,
+            seen,
+            options,
+            segments,
+            limits,
+            take: None,
+            is_paused: false,
+            next_tick: Instant::now(),
+            waiting: VecDeque::with_capacity(MOST_WAITING),
+            preroll,
+            short_preroll,
+            edits: VecDeque::new(),
+        }))
     }
 
     fn obey(&mut self, command: RecordCommand, ctx: &mut StageContext) {
@@ -129,62 +177,112 @@ impl Record {
             }
         }
         match command {
-            RecordCommand::Start(session) if self.file.is_none() => self.begin(&session, ctx),
-            RecordCommand::Finish => self.close(ctx),
-            RecordCommand::Pause | RecordCommand::Resume if self.file.is_some() => {
+            RecordCommand::Start(session) if self.take.is_none() => self.begin(&session, ctx),
+            RecordCommand::Finish => self.close(None, ctx),
+            RecordCommand::Pause | RecordCommand::Resume if self.take.is_some() => {
                 self.is_paused = matches!(command, RecordCommand::Pause);
-                let paused = self.file.as_mut().filter(|_| self.is_paused).map(|file| file.pause(&self.seen));
+                let paused = self.take.as_mut().filter(|_| self.is_paused).map(|take| take.file.pause(&self.seen));
                 match paused {
-                    Some(Err(error)) => self.failed(&error, ctx),
+                    Some(Err(error)) => self.failed(error, ctx),
                     _ => self.publish(),
                 }
             }
             RecordCommand::Marker { label, source, timestamp_ns } => self.mark(label, source, timestamp_ns, ctx),
-            RecordCommand::Param(change) => {
-                let Some(file) = &mut self.file else { return };
-                let (edit, timestamp_ns) = edit(change);
-                if let Err(error) = file.writer.param(&edit, timestamp_ns) {
-                    self.failed(&error, ctx);
+            RecordCommand::Param(change) => match &mut self.take {
+                Some(take) => {
+                    if change.applied {
+                        take.note_edit(&change.path, &change.new);
+                    }
+                    let (edit, timestamp_ns) = edit(change);
+                    if let Err(error) = take.file.writer.param(&edit, timestamp_ns) {
+                        self.failed(error, ctx);
+                    }
                 }
-            }
+                // What was refused before a recording changed nothing of what is in it.
+                None if !change.applied => {}
+                None => {
+                    if self.edits.len() == MOST_EDITS {
+                        // Samples from before a change that is forgotten could not be explained.
+                        let forgotten = self.edits.pop_front();
+                        self.preroll.forget_until(forgotten.map_or(0, |change| change.timestamp_ns));
+                    }
+                    self.edits.push_back(change);
+                }
+            },
+            RecordCommand::Acknowledge => self.seat.publish(|status| {
+                status.error = None;
+                if status.state == RecordingState::Failed {
+                    status.state = RecordingState::Idle;
+                }
+            }),
             RecordCommand::Start(_) | RecordCommand::Pause | RecordCommand::Resume => {}
         }
     }
 
     fn begin(&mut self, session: &SessionInfo, ctx: &mut StageContext) {
+        let free = free_bytes(&self.options.dir).unwrap_or(u64::MAX);
+        if free < self.limits.stop_bytes {
+            let (free, least) = (megabytes(free), megabytes(self.limits.stop_bytes));
+            let dir = self.options.dir.display();
+            return self.refuse(
+                format!(
+                    "no recording in {dir}: {free} are free, and it needs {least} (`disk_stop_mb`); make room first"
+                ),
+                ctx,
+            );
+        }
+        let (anchor, begin_ns) = (Anchor::now(), self.preroll.begin_ns());
+        let preroll_s = begin_ns.map_or(0.0, |begin| anchor.monotonic_ns.saturating_sub(begin) as f64 / 1e9);
         let options = RecordingOptions {
             name: (!session.file_name.is_empty()).then(|| session.file_name.clone()),
             session_name: session.name.clone(),
             pipeline_json: session.pipeline_json.clone(),
             app_version: session.app_version.clone(),
+            about: vec![("preroll_s", format!("{preroll_s:.3}"))],
             ..self.options.clone()
         };
-        let anchor = Anchor::now();
-        match RecordingWriter::create(options, self.streams.clone(), anchor) {
-            Ok(writer) => {
-                let (status, path) = (writer.status(), writer.path().to_owned());
-                let streams = vec![InFile::default(); self.streams.len()];
-                self.file = Some(OpenFile { writer, status, streams, gaps: 0, markers: 0, lost: 0 });
-                self.is_paused = false;
-                self.next_tick = Instant::now() + TICK;
-                let dir = self.options.dir.clone();
-                self.seat.publish(|status| {
-                    *status = RecorderStatus {
-                        state: RecordingState::Recording,
-                        path: Some(path),
-                        started_ns: anchor.monotonic_ns,
-                        dir,
-                        ..RecorderStatus::default()
-                    };
-                });
-            }
-            Err(error) => self.refuse(&error, ctx),
+        let mut take = match Take::begin(options, &self.streams, anchor, self.segments, self.limits) {
+            Ok(take) => take,
+            Err(error) => return self.refuse(explained(&error), ctx),
+        };
+        // The pipeline in the file is that of the request: what was changed since the first sample is found in the journal.
+        let oldest_ns = begin_ns.unwrap_or(anchor.monotonic_ns).saturating_sub(EDITS_BEFORE);
+        let edits = self.edits.drain(..).filter(|change| change.timestamp_ns >= oldest_ns).map(edit);
+        let written = edits.map(|(edit, timestamp_ns)| take.file.writer.param(&edit, timestamp_ns)).collect();
+        let written: Result<(), WriteError> = written;
+        let written = written.and_then(|()| {
+            self.preroll.hand_out(|stream, kept, samples| {
+                take.file.write(stream, &kept.header, samples, kept.gap, kept.arrival_ns)
+            })
+        });
+        if let Some(seconds) = self.short_preroll.take() {
+            let text =
+                format!("`preroll_mb` has room for {seconds:.1} s before a recording, not for all of `preroll_s`");
+            ctx.note(Level::Warn, text);
+        }
+        let (path, dir) = (take.file.writer.path().to_owned(), self.options.dir.clone());
+        self.take = Some(take);
+        self.is_paused = false;
+        self.next_tick = Instant::now() + TICK;
+        self.seat.publish(|status| {
+            *status = RecorderStatus {
+                state: RecordingState::Recording,
+                path: Some(path),
+                started_ns: anchor.monotonic_ns,
+                dir,
+                files: 1,
+                preroll_s,
+                ..RecorderStatus::default()
+            };
+        });
+        match written {
+            Ok(()) => self.publish(),
+            Err(error) => self.failed(error, ctx),
         }
     }
 
     /// Says that there is no recording, and why.
-    fn refuse(&mut self, error: &WriteError, ctx: &mut StageContext) {
-        let text = explained(error);
+    fn refuse(&mut self, text: String, ctx: &mut StageContext) {
         ctx.note(Level::Error, text.as_str());
         self.seat.publish(|status| {
             status.state = RecordingState::Failed;
@@ -192,49 +290,73 @@ impl Record {
         });
     }
 
-    /// Closes the file behind what is good after an error, and says so.
-    fn failed(&mut self, error: &WriteError, ctx: &mut StageContext) {
-        self.refuse(error, ctx);
-        if let Some(file) = self.file.take() {
-            self.is_paused = false;
-            match file.writer.finish() {
-                Ok(finished) => {
-                    ctx.note(Level::Warn, format!("what was saved is whole: {}", finished.path.display()));
-                    self.seat.publish(|status| status.path = Some(finished.path));
-                }
-                Err(error) => ctx.note(Level::Error, explained(&error)),
+    /// After an error: goes on in another file, or closes the one there is behind what is good. Either is said.
+    fn failed(&mut self, error: WriteError, ctx: &mut StageContext) {
+        let Some(take) = &mut self.take else { return self.refuse(explained(&error), ctx) };
+        let text = explained(&error);
+        // A full disk has no room for another file either.
+        if !take.file.status.has_failed() || take.file.status.is_full() {
+            return self.close(Some(text), ctx);
+        }
+        match take.go_on_after_failure(error) {
+            Ok(()) => {
+                let path = take.file.writer.path().to_owned();
+                ctx.note(Level::Error, format!("{text}; the recording goes on in {}", path.display()));
+                self.seat.publish(|status| {
+                    status.files += 1;
+                    status.path = Some(path);
+                    status.error = Some(text);
+                });
             }
+            Err(again) => self.close(Some(format!("{text}; {}", explained(&again))), ctx),
         }
     }
 
-    fn close(&mut self, ctx: &mut StageContext) {
-        let Some(mut file) = self.file.take() else { return };
+    /// Closes the recording: as a person asked, or for the reason given.
+    fn close(&mut self, why: Option<String>, ctx: &mut StageContext) {
+        let Some(mut take) = self.take.take() else { return };
         // It can only fail after the disk has, and then `finish` says so.
-        drop(file.note_refused(&self.seen));
-        self.file_figures(&file);
+        drop(take.file.note_refused(&self.seen));
+        self.figures(&take);
         self.seat.publish(|status| status.state = RecordingState::Finishing);
         self.is_paused = false;
-        let lost = file.lost;
-        match file.writer.finish() {
-            Ok(finished) => {
-                let failure = finished.ledger.failed.clone();
-                self.seat.publish(|status| {
-                    status.saved_bytes = finished.bytes;
-                    status.written_bytes = finished.bytes;
-                    status.path = Some(finished.path);
-                    status.state = if failure.is_some() { RecordingState::Failed } else { RecordingState::Idle };
-                    status.error = failure;
-                });
-                if lost > 0 {
-                    ctx.note(Level::Warn, format!("the recording lacks {lost} samples; its ledger says where"));
+        let lost = take.sums().lost;
+        let (mut last, mut failure) = (None, why);
+        for finished in take.finish() {
+            match finished {
+                Ok(finished) => {
+                    failure = failure.or_else(|| finished.ledger.failed.clone());
+                    last = Some(finished);
+                }
+                Err(error) => {
+                    let text = explained(&error);
+                    ctx.note(Level::Error, text.as_str());
+                    failure = Some(failure.map_or(text.clone(), |why| format!("{why}; {text}")));
                 }
             }
-            Err(error) => self.refuse(&error, ctx),
         }
+        if let (Some(why), Some(Finished { path, .. })) = (&failure, &last) {
+            ctx.note(Level::Error, format!("{why}; what was recorded is whole: {}", path.display()));
+        }
+        if lost > 0 {
+            ctx.note(Level::Warn, format!("the recording lacks {lost} samples; its ledger says where"));
+        }
+        self.seat.publish(|status| {
+            if let Some(finished) = last {
+                if status.files <= 1 {
+                    (status.saved_bytes, status.written_bytes) = (finished.bytes, finished.bytes);
+                } else {
+                    status.saved_bytes = status.written_bytes;
+                }
+                status.path = Some(finished.path);
+            }
+            status.state = if failure.is_some() { RecordingState::Failed } else { RecordingState::Idle };
+            status.error = failure.or(status.error.take());
+        });
     }
 
     fn mark(&mut self, label: String, source: String, timestamp_ns: u64, ctx: &mut StageContext) {
-        let Some(file) = &mut self.file else { return };
+        let Some(take) = &mut self.take else { return };
         // The sample of that moment, by the first stream; packets arrive in batches, so it may still be on its way.
         let rate = self.streams.first().map(|stream| stream.spec.rate);
         let waiting = self.waiting.iter().filter(|(stream, _)| *stream == 0).map(|(_, packet)| *packet.header());
@@ -245,12 +367,12 @@ impl Record {
             last.first_sample + since.min(2 * u64::from(last.batch_size))
         });
         let event = Event { label, source, stream: index.map(|_| 0), index, duration_s: None };
-        match file.writer.event(&event, timestamp_ns) {
+        match take.file.writer.event(&event, timestamp_ns) {
             Ok(()) => {
-                file.markers += 1;
+                take.file.markers += 1;
                 self.publish();
             }
-            Err(error) => self.failed(&error, ctx),
+            Err(error) => self.failed(error, ctx),
         }
     }
 
@@ -260,24 +382,25 @@ impl Record {
         }
     }
 
-    /// Takes one packet: into the file while recording, else only its place is remembered.
+    /// Takes one packet: into the file while recording, else it is kept for a while.
     fn take(&mut self, index: usize, packet: &AnyPacket, ctx: &mut StageContext) {
         let header = *packet.header();
         let seen = &mut self.seen[index];
-        let gap = seen.tracker.observe(&header);
+        let gap = seen.tracker.observe(&header).map(|gap| gap.reason);
         seen.last = Some(header);
-        let Some(file) = self.file.as_mut().filter(|_| !self.is_paused) else { return };
-        if let Err(error) = file.write(index, packet, gap.map(|gap| gap.reason)) {
+        let Some(take) = &mut self.take else { return self.preroll.keep(index, packet, gap) };
+        let Some(samples) = Payload::of(packet).filter(|_| !self.is_paused) else { return };
+        if let Err(error) = take.file.write(index, &header, samples, gap, clock::now_ns()) {
             match error {
                 // The packet was not taken; what is missing is written before the next one that is.
                 WriteError::Overflow { .. } => {
-                    if file.streams[index].excuse.replace(GapReason::Overrun).is_none() {
+                    if take.file.streams[index].excuse.replace(GapReason::Overrun).is_none() {
                         ctx.note(Level::Error, format!("{}; samples are being lost", explained(&error)));
                     }
                 }
                 // A replay that was moved back: the file has these samples already.
-                WriteError::OutOfOrder { .. } => file.streams[index].excuse = Some(GapReason::Seek),
-                error => self.failed(&error, ctx),
+                WriteError::OutOfOrder { .. } => take.file.streams[index].excuse = Some(GapReason::Seek),
+                error => self.failed(error, ctx),
             }
         }
     }
@@ -288,106 +411,83 @@ impl Record {
             return;
         }
         self.next_tick = now + TICK;
-        let Some(file) = &mut self.file else { return };
-        match file.writer.tick(clock::now_ns()) {
-            Ok(()) => self.publish(),
-            Err(error) => self.failed(&error, ctx),
+        let Some(take) = &mut self.take else { return };
+        if let Err(error) = take.file.writer.tick(clock::now_ns()) {
+            return self.failed(error, ctx);
+        }
+        for finished in take.closed() {
+            match finished {
+                Ok(finished) => ctx.note(Level::Info, format!("finished {}", finished.path.display())),
+                Err(error) => {
+                    let text = explained(&error);
+                    ctx.note(Level::Error, text.as_str());
+                    self.seat.publish(|status| status.error = Some(text));
+                }
+            }
+        }
+        let (written, free) = (take.sums().written_bytes, take.file.status.free_bytes());
+        match take.disk.look(now, written, free) {
+            Verdict::Fine => {}
+            Verdict::Warn(text) => ctx.note(Level::Warn, text),
+            Verdict::Stop(text) => return self.close(Some(text), ctx),
+        }
+        let is_gone = take.file.status.is_gone();
+        if is_gone || take.is_due(now) {
+            self.begin_next_file(is_gone, ctx);
+        }
+        self.publish();
+    }
+
+    fn begin_next_file(&mut self, is_gone: bool, ctx: &mut StageContext) {
+        let Some(take) = &mut self.take else { return };
+        match take.rotate() {
+            Ok(()) => {
+                let path = take.file.writer.path().to_owned();
+                let text = format!("the recording goes on in {}", path.display());
+                let removed =
+                    is_gone.then(|| format!("the file of the recording was removed: it is written anew, and {text}"));
+                match &removed {
+                    Some(removed) => ctx.note(Level::Error, removed.as_str()),
+                    None => ctx.note(Level::Info, text),
+                }
+                self.seat.publish(|status| {
+                    status.files += 1;
+                    status.path = Some(path);
+                    status.error = removed.or(status.error.take());
+                });
+            }
+            Err(error) => self.close(Some(format!("no other file can be begun: {}", explained(&error))), ctx),
         }
     }
 
     fn publish(&self) {
-        let Some(file) = &self.file else { return };
-        self.file_figures(file);
+        let Some(take) = &self.take else { return };
+        self.figures(take);
         let state = if self.is_paused { RecordingState::Paused } else { RecordingState::Recording };
         self.seat.publish(|status| status.state = state);
     }
 
-    fn file_figures(&self, file: &OpenFile) {
+    fn figures(&self, take: &Take) {
         let milliseconds = |ns: u64| ns as f64 / 1e6;
-        let recorded = |index: usize| file.writer.recorded(index);
+        let sums = take.sums();
+        let file = &take.file;
         self.seat.publish(|status| {
-            status.recorded_s = self.streams.first().map_or(0.0, |stream| recorded(0) as f64 / stream.spec.rate.hz());
-            status.recorded_samples = (0..self.streams.len()).map(recorded).sum();
+            let first = self.streams.first().zip(sums.recorded.first());
+            status.recorded_s = first.map_or(0.0, |(stream, n)| *n as f64 / stream.spec.rate.hz());
+            status.recorded_samples = sums.recorded.iter().sum();
             // What is being refused now has no gap in the file yet, but must be on screen.
-            status.lost_samples = file.lost + file.refused(&self.seen).map(|(_, n)| n).sum::<u64>();
-            (status.gaps, status.markers) = (file.gaps, file.markers);
-            status.written_bytes = file.status.written_bytes();
-            status.saved_bytes = file.status.saved_bytes();
+            status.lost_samples = sums.lost + file.refused(&self.seen).map(|(_, n)| n).sum::<u64>();
+            (status.gaps, status.markers) = (sums.gaps, sums.markers);
+            (status.written_bytes, status.saved_bytes) = (sums.written_bytes, sums.saved_bytes);
             status.last_sync_ms = milliseconds(file.status.last_sync_ns());
-            status.worst_sync_ms = milliseconds(file.status.worst_sync_ns());
+            status.worst_sync_ms = status.worst_sync_ms.max(milliseconds(file.status.worst_sync_ns()));
             if status.streams.len() != self.streams.len() {
                 status.streams = self.streams.iter().map(|stream| (stream.name.clone(), 0)).collect();
             }
-            for (index, (_, samples)) in status.streams.iter_mut().enumerate() {
-                *samples = recorded(index);
+            for ((_, samples), recorded) in status.streams.iter_mut().zip(&sums.recorded) {
+                *samples = *recorded;
             }
         });
-    }
-}
-
-impl OpenFile {
-    /// Writes what is missing before the packet, then the packet.
-    fn write(&mut self, index: usize, packet: &AnyPacket, seen_gap: Option<GapReason>) -> Result<(), WriteError> {
-        let header = packet.header();
-        let stream = &mut self.streams[index];
-        stream.next.get_or_insert(header.first_sample);
-        let reason = stream.excuse.or(seen_gap).unwrap_or(GapReason::Device);
-        // What a person left out is told apart from the packets that are refused after it.
-        if !reason.is_loss() {
-            self.note_gap(index, header.first_sample, reason, header.timestamp_ns)?;
-            self.streams[index].excuse = None;
-        }
-        // Before the gap: a disk that stands still must not be given one for each packet that is refused.
-        self.writer.check_room(usize::from(header.channels) * header.batch_size as usize)?;
-        self.note_gap(index, header.first_sample, reason, header.timestamp_ns)?;
-        let arrival_ns = clock::now_ns();
-        match packet {
-            AnyPacket::Counts(packet) => self.writer.batch_counts(index, header, packet.samples(), arrival_ns)?,
-            AnyPacket::Physical(packet) => self.writer.batch_values(index, header, packet.samples(), arrival_ns)?,
-            AnyPacket::Spectrum(_) => {}
-        }
-        self.streams[index] = InFile { next: Some(header.end_sample()), excuse: None };
-        Ok(())
-    }
-
-    /// Accounts for the samples missing of a stream before sample `until`, if any.
-    fn note_gap(&mut self, index: usize, until: u64, reason: GapReason, at_ns: u64) -> Result<(), WriteError> {
-        let stream = &mut self.streams[index];
-        let Some(first_index) = stream.next.filter(|next| *next < until) else { return Ok(()) };
-        let gap = Gap { first_index, n: until - first_index, reason };
-        self.writer.gap(index, &gap, at_ns)?;
-        stream.next = Some(until);
-        self.gaps += 1;
-        if reason.is_loss() {
-            self.lost += gap.n;
-        }
-        Ok(())
-    }
-
-    /// Streams of which the last packets were refused, and how many samples that is so far.
-    fn refused(&self, seen: &[Seen]) -> impl Iterator<Item = (usize, u64)> {
-        let streams = self.streams.iter().zip(seen).enumerate();
-        streams.filter(|(_, (stream, _))| stream.excuse == Some(GapReason::Overrun)).map(|(index, (stream, seen))| {
-            let end = seen.last.map_or(0, |last| last.end_sample());
-            (index, end.saturating_sub(stream.next.unwrap_or(end)))
-        })
-    }
-
-    /// Accounts for packets that were refused when none comes after them to show it.
-    fn note_refused(&mut self, seen: &[Seen]) -> Result<(), WriteError> {
-        let refused: Vec<_> = self.refused(seen).collect();
-        for (index, n) in refused {
-            let until = self.streams[index].next.map_or(0, |next| next + n);
-            self.note_gap(index, until, GapReason::Overrun, clock::now_ns())?;
-        }
-        Ok(())
-    }
-
-    /// From now on samples are missing because a person wants it; what was lost before stays lost.
-    fn pause(&mut self, seen: &[Seen]) -> Result<(), WriteError> {
-        self.note_refused(seen)?;
-        self.streams.iter_mut().for_each(|stream| stream.excuse = Some(GapReason::Paused));
-        Ok(())
     }
 }
 
@@ -409,13 +509,13 @@ impl Stage for Record {
             self.obey(command, ctx);
         }
         self.take_waiting(ctx);
-        if self.file.is_some() {
+        if self.take.is_some() {
             self.tick(ctx);
         }
         Ok(match end {
             Recv::Closed => Flow::Done,
             _ if has_work => Flow::Again,
-            _ if self.file.is_some() => Flow::Until(self.next_tick),
+            _ if self.take.is_some() => Flow::Until(self.next_tick),
             _ => Flow::Idle,
         })
     }
@@ -424,7 +524,7 @@ impl Stage for Record {
         while let Some(command) = self.seat.next_request() {
             self.obey(command, ctx);
         }
-        self.close(ctx);
+        self.close(None, ctx);
         Ok(())
     }
 }

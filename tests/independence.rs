@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{only_recording, succeed, wait_until};
+use common::{only_recording, recorded_bytes, succeed, wait_until};
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
     fs::OFlags,
@@ -83,8 +83,7 @@ impl Bench {
 
     /// Bytes in the file.
     fn written(&self) -> u64 {
-        let files = fs::read_dir(self.dir()).into_iter().flatten().flatten();
-        files.filter_map(|file| file.metadata().ok()).map(|data| data.len()).max().unwrap_or(0)
+        recorded_bytes(&self.dir())
     }
 
     /// Watches the file grow for as long as the terminal is to stand still.

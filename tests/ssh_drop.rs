@@ -10,7 +10,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use common::{only_recording, succeed, wait_until};
+use common::{only_recording, recorded_bytes, succeed, wait_until};
 use serde_json::Value;
 
 /// An sshd of our own on loopback, ended with the test.
@@ -88,10 +88,7 @@ fn a_recording_goes_on_when_its_ssh_session_is_cut() {
         dir = dir.display(),
     );
     let mut ssh = server.connect(&line);
-    let written = || {
-        let files = fs::read_dir(&dir).into_iter().flatten().flatten();
-        files.filter_map(|file| file.metadata().ok()).map(|data| data.len()).max().unwrap_or(0)
-    };
+    let written = || recorded_bytes(&dir);
     wait_until("the screen and the recording", || {
         let screen = fs::read(home.path().join("screen")).unwrap_or_default();
         String::from_utf8_lossy(&screen).contains("REC") && written() > 20_000

@@ -4,9 +4,12 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 use wavedeck_api::{pool::MemoryPool, testing::Harness};
-use wavedeck_recording::{Recording, Samples};
+use wavedeck_recording::{GapTracker, Recording, RecordingWriter, Samples};
 
-use super::*;
+use super::{
+    file::{InFile, OpenFile},
+    *,
+};
 use crate::fixtures;
 
 const FRAMES: u32 = 10;
@@ -22,7 +25,7 @@ struct Bench {
 impl Bench {
     fn new(spec: StreamSpec, params: Value) -> Self {
         let dir = tempdir().expect("a directory");
-        let mut all = json!({ "dir": dir.path() });
+        let mut all = json!({ "dir": dir.path(), "preroll_s": 0.0, "spare_mb": 0 });
         for (key, value) in params.as_object().into_iter().flatten() {
             all[key] = value.clone();
         }
@@ -206,15 +209,7 @@ fn a_marker_lands_on_its_sample() {
 #[test]
 fn a_change_is_journaled_with_what_became_of_it() {
     let mut bench = Bench::of_counts();
-    let change = |applied| ParamChange {
-        path: "filter.low_hz".into(),
-        old: json!(1.0),
-        new: json!(2.0),
-        at_sample: 77,
-        applied,
-        by: "screen".into(),
-        timestamp_ns: clock::now_ns(),
-    };
+    let change = |applied| change(applied, 77, clock::now_ns());
     bench.ask(RecordCommand::Param(change(true)));
     bench.begin();
     bench.ask(RecordCommand::Param(change(true)));
@@ -224,7 +219,8 @@ fn a_change_is_journaled_with_what_became_of_it() {
     let edits = bench.recording("run.mcap").params().expect("readable");
 
     let outcomes: Vec<_> = edits.iter().map(|edit| (edit.outcome.as_str(), edit.at_sample)).collect();
-    assert_eq!(outcomes, [("applied", Some(77)), ("refused", None)]);
+    // The first was made right before the start.
+    assert_eq!(outcomes, [("applied", Some(77)), ("applied", Some(77)), ("refused", None)]);
     let edit = &edits[0];
     assert_eq!((edit.path.as_str(), &edit.old, &edit.new), ("filter.low_hz", &json!(1.0), &json!(2.0)));
     assert_eq!(edit.by, "screen");
@@ -248,6 +244,91 @@ fn what_the_device_lost_is_a_gap_and_on_screen() {
 }
 
 #[test]
+fn the_seconds_before_a_start_are_in_its_file_and_no_more() {
+    // Packets of ten samples at 250 Hz: five of them are 0.2 s.
+    let mut bench = Bench::new(fixtures::counts(2, FRAMES), json!({ "preroll_s": 0.2 }));
+    (0..20).for_each(|packet| bench.feed(packet * 10));
+    bench.begin();
+    bench.feed(200);
+    bench.ask(RecordCommand::Finish);
+    bench.feed(210);
+    bench.feed(220);
+
+    let recording = bench.recording("run.mcap");
+    let runs = runs(&recording);
+    assert!(runs.len() == 1 && runs[0].1 == 210, "{runs:?}");
+    assert!((130..=150).contains(&runs[0].0), "{runs:?}");
+    assert!(!recording.ledger().is_degraded() && recording.ledger().streams[0].is_balanced());
+    bench.begin();
+    bench.ask(RecordCommand::Finish);
+    let again = bench.recording("run-2.mcap");
+    assert_eq!(self::runs(&again), [(210, 230)], "what the file before has is not in this one");
+}
+
+#[test]
+fn a_change_since_the_first_sample_is_in_the_journal() {
+    let mut bench = Bench::new(fixtures::counts(2, FRAMES), json!({ "preroll_s": 5.0 }));
+    bench.feed(0);
+    bench.ask(RecordCommand::Param(change(true, 7, clock::now_ns())));
+    bench.begin();
+    bench.ask(RecordCommand::Finish);
+    let edits = bench.recording("run.mcap").params().expect("readable");
+    assert_eq!((edits.len(), edits[0].at_sample, &edits[0].old), (1, Some(7), &json!(1.0)));
+}
+
+#[test]
+fn samples_from_before_a_change_that_is_forgotten_are_left_out() {
+    let mut bench = Bench::new(fixtures::counts(2, FRAMES), json!({ "preroll_s": 5.0 }));
+    (0..4).for_each(|packet| bench.feed(packet * 10));
+    // So many that the first one, made within the second packet, is forgotten.
+    for n in 0..=MOST_EDITS as u64 {
+        bench.ask(RecordCommand::Param(change(true, 15 + n, nanoseconds_at(15 + n))));
+    }
+    bench.begin();
+    bench.ask(RecordCommand::Finish);
+    let recording = bench.recording("run.mcap");
+    let edits = recording.params().expect("readable");
+    assert_eq!((edits.len(), edits[0].at_sample), (MOST_EDITS, Some(16)));
+    assert_eq!(runs(&recording), [(20, 40)]);
+}
+
+fn change(applied: bool, at_sample: u64, timestamp_ns: u64) -> ParamChange {
+    ParamChange {
+        path: "filter.low_hz".into(),
+        old: json!(1.0),
+        new: json!(2.0),
+        at_sample,
+        applied,
+        by: "screen".into(),
+        timestamp_ns,
+    }
+}
+
+#[test]
+fn a_recording_of_several_files_loses_nothing_between_them() {
+    let mut bench = Bench::new(fixtures::counts(2, FRAMES), json!({ "segment_min": 0.002 }));
+    bench.begin();
+    for packet in 0..40 {
+        bench.feed(packet * 10);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    bench.ask(RecordCommand::Finish);
+    let files = bench.files();
+    assert!(files.len() >= 2 && files[0] == "run_001.mcap" && files[1] == "run_002.mcap", "{files:?}");
+    let mut next = 0;
+    for file in &files {
+        let recording = bench.recording(file);
+        assert!(recording.is_closed() && !recording.ledger().is_degraded());
+        for (begin, end) in runs(&recording) {
+            assert_eq!(begin, next, "{file}");
+            next = end;
+        }
+    }
+    assert_eq!(next, 400);
+    assert_eq!((bench.status().recorded_samples, bench.status().files as usize), (400, files.len()));
+}
+
+#[test]
 fn the_reason_of_a_gap_follows_from_packet_numbers_and_marks() {
     let dir = tempdir().expect("a directory");
     let spec = fixtures::counts(2, FRAMES);
@@ -255,8 +336,7 @@ fn the_reason_of_a_gap_follows_from_packet_numbers_and_marks() {
     let stream = StreamInfo { name: "eeg".into(), spec, device: String::new() };
     let options = RecordingOptions { dir: dir.path().to_owned(), name: Some("run".into()), ..Default::default() };
     let writer = RecordingWriter::create(options, vec![stream], Anchor::now()).expect("created");
-    let status = writer.status();
-    let mut file = OpenFile { writer, status, streams: vec![InFile::default()], gaps: 0, markers: 0, lost: 0 };
+    let mut file = OpenFile::new(writer, vec![InFile::default()]);
     let mut tracker = GapTracker::new();
     let arrivals = [
         (0, 0, Flags::NONE),
@@ -273,7 +353,8 @@ fn the_reason_of_a_gap_follows_from_packet_numbers_and_marks() {
         let header = packet.header_mut();
         (header.seq, header.first_sample, header.flags) = (seq, first_sample, flags);
         let reason = tracker.observe(header).map(|gap| gap.reason);
-        file.write(0, &AnyPacket::Counts(packet.share()), reason).expect("taken");
+        let (header, samples) = (*packet.header(), Payload::Counts(packet.samples()));
+        file.write(0, &header, samples, reason, 0).expect("taken");
     }
 
     assert_eq!((file.gaps, file.lost), (5, 30));
@@ -383,7 +464,7 @@ fn a_place_that_cannot_be_written_is_named_and_the_stage_goes_on() {
     bench.feed(10);
     bench.ask(RecordCommand::Finish);
     assert_eq!((bench.status().state, bench.status().error), (RecordingState::Idle, None));
-    assert_eq!(runs(&Recording::open(dir.join("run.mcap")).expect("a recording")), [(10, 20)]);
+    assert_eq!(runs(&Recording::open(dir.join("run.mcap")).expect("a recording")), [(0, 20)], "with what came before");
 }
 
 #[test]

@@ -54,6 +54,13 @@ pub(crate) fn only_recording(dir: &Path) -> PathBuf {
     paths.into_iter().next().expect("one")
 }
 
+/// Bytes in the longest recording of a folder, closed or not.
+pub(crate) fn recorded_bytes(dir: &Path) -> u64 {
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let recordings = files.filter(|file| file.path().extension().is_some_and(|end| end == "mcap" || end == "part"));
+    recordings.filter_map(|file| file.metadata().ok()).map(|data| data.len()).max().unwrap_or(0)
+}
+
 /// A Cyton on a pty, ended with the test.
 pub(crate) struct Board {
     child: Child,

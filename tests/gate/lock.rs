@@ -63,6 +63,8 @@ fn every_side_is_busy_while_recording_and_free_when_it_is_paused_or_over() {
     };
     let same = |value: f64| [json!(value), json!(value), json!(value)];
     let expected = [
+        // Right before the start.
+        rows("gain1.gain", [json!(1.0), json!(2.0), json!(2.0)], json!(2.0), "applied"),
         rows("gain1.gain", same(2.0), json!(3.0), "refused"),
         rows("end.label", [json!(""), json!("left"), json!("left")], json!("left"), "applied"),
         rows("gain1.gain", [json!(2.0), json!(4.0), json!(4.0)], json!(4.0), "applied"),

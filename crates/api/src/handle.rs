@@ -84,6 +84,8 @@ pub enum RecordCommand {
     },
     /// Writes a change into the edit journal.
     Param(ParamChange),
+    /// Says that a person has seen what went wrong: the error of the status goes.
+    Acknowledge,
 }
 
 /// What is known of a recording.
@@ -115,7 +117,11 @@ pub struct RecorderStatus {
     pub worst_sync_ms: f64,
     /// Per stream: name and samples in the file.
     pub streams: Vec<(String, u64)>,
-    /// Why the recording failed.
+    /// Files of the recording so far.
+    pub files: u32,
+    /// Seconds before the start that are in the file.
+    pub preroll_s: f64,
+    /// What went wrong with the recording; stays until it is acknowledged or another one is started.
     pub error: Option<String>,
     /// Folder that recordings go to.
     pub dir: PathBuf,

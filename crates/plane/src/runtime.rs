@@ -276,7 +276,7 @@ impl Runtime {
             RecordCommand::Pause => self.some_recorder_is(&[Recording]),
             RecordCommand::Resume => self.some_recorder_is(&[Paused]),
             RecordCommand::Finish | RecordCommand::Marker { .. } => self.some_recorder_is(&[Recording, Paused]),
-            RecordCommand::Param(_) => true,
+            RecordCommand::Param(_) | RecordCommand::Acknowledge => true,
         };
         if !fits {
             return Err(GateError::Impossible(match (command, self.recording_state()) {

@@ -1,7 +1,7 @@
 //! The thread that puts finished chunks on the disk and says what is saved.
 use std::{
     fs::File,
-    io::{self, Seek, SeekFrom, Write},
+    io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{
@@ -16,7 +16,7 @@ use std::{
 use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
 use wavedeck_api::clock;
 
-use crate::ledger::StreamLedger;
+use crate::{ledger::StreamLedger, spare::Spare};
 
 /// Forced writes asked for by events, edits and gaps are this far apart or more.
 pub(crate) const URGENT_INTERVAL: Duration = Duration::from_millis(100);
@@ -37,14 +37,19 @@ pub struct CommitStatus {
     last_sync_ns: AtomicU64,
     worst_sync_ns: AtomicU64,
     syncs: AtomicU64,
+    /// Room on the disk when it last confirmed; `u64::MAX` while unknown.
+    free_bytes: AtomicU64,
     failed: AtomicBool,
+    full: AtomicBool,
+    gone: AtomicBool,
     reason: Mutex<Option<String>>,
 }
 
 // Relaxed but for `failed`: every figure stands for itself, and no data is read on the strength of one.
 impl CommitStatus {
     pub(crate) fn new(streams: usize) -> Self {
-        Self { saved_samples: (0..streams).map(|_| AtomicU64::new(0)).collect(), ..Self::default() }
+        let saved_samples = (0..streams).map(|_| AtomicU64::new(0)).collect();
+        Self { saved_samples, free_bytes: AtomicU64::new(u64::MAX), ..Self::default() }
     }
 
     /// Bytes of finished chunks.
@@ -92,13 +97,29 @@ impl CommitStatus {
         self.syncs.load(Relaxed)
     }
 
-    /// True once the disk has failed; nothing is recorded from then on.
+    /// Bytes that can still be written, as of the last time the disk has confirmed; `None` if it does not say.
+    pub fn free_bytes(&self) -> Option<u64> {
+        Some(self.free_bytes.load(Relaxed)).filter(|bytes| *bytes != u64::MAX)
+    }
+
+    /// True once the disk has failed; nothing is written from then on.
     pub fn has_failed(&self) -> bool {
         // Acquire pairs with the Release in `fail`: who sees the flag sees the reason.
         self.failed.load(Acquire)
     }
 
-    /// Why the disk failed; `None` while it has not.
+    /// True once the disk is full: nothing more is taken, but all that was taken is still written.
+    pub fn is_full(&self) -> bool {
+        // Acquire pairs with the Release in `fill`: who sees the flag sees the reason.
+        self.full.load(Acquire)
+    }
+
+    /// True once somebody has removed the file: it has no name any more, and would be gone with this program.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Relaxed)
+    }
+
+    /// Why nothing more is recorded; `None` while something is.
     pub fn failure(&self) -> Option<String> {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -112,6 +133,11 @@ impl CommitStatus {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
         self.failed.store(true, Release);
     }
+
+    fn fill(&self, reason: String) {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+        self.full.store(true, Release);
+    }
 }
 
 /// The file a recording goes to, as far as committing needs it.
@@ -122,6 +148,21 @@ pub(crate) trait Disk: Send {
     fn sync(&mut self) -> io::Result<()>;
     /// Drops all but the first `length` bytes.
     fn truncate(&mut self, length: u64) -> io::Result<()>;
+    /// What the file system says of the file and the room it has; `None` if it says nothing.
+    fn look(&self) -> Option<Look> {
+        None
+    }
+    /// Copies the first `length` bytes into another file.
+    fn copy_to(&mut self, other: &mut File, length: u64) -> io::Result<()>;
+}
+
+/// What the file system says of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    /// Bytes that can still be written.
+    pub(crate) free_bytes: u64,
+    /// The file has no name any more.
+    pub(crate) is_gone: bool,
 }
 
 impl Disk for File {
@@ -136,6 +177,19 @@ impl Disk for File {
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         self.set_len(length)?;
         self.seek(SeekFrom::Start(length)).map(drop)
+    }
+
+    fn look(&self) -> Option<Look> {
+        let stats = rustix::fs::fstatvfs(&*self).ok()?;
+        let is_gone = rustix::fs::fstat(&*self).is_ok_and(|about| about.st_nlink == 0);
+        Some(Look { free_bytes: stats.f_bavail.saturating_mul(stats.f_frsize), is_gone })
+    }
+
+    fn copy_to(&mut self, other: &mut File, length: u64) -> io::Result<()> {
+        self.seek(SeekFrom::Start(0))?;
+        let copied = io::copy(&mut self.take(length), other)?;
+        self.seek(SeekFrom::Start(length))?;
+        if copied == length { other.sync_all() } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 }
 
@@ -167,6 +221,8 @@ pub(crate) struct Ended {
     pub(crate) totals: Totals,
     /// False once the disk has refused to confirm: it must not be asked again for this file.
     pub(crate) can_sync: bool,
+    /// Room kept for the end of the file; given up when the disk is full.
+    pub(crate) spare: Option<Spare>,
 }
 
 /// Handle of the thread. Dropping it waits until all that was sent is written.
@@ -285,7 +341,7 @@ impl Worker {
         let length = commit.bytes.len() as u64;
         // After a failure nothing more is written: what follows a hole could not be found again.
         if !self.status.has_failed() {
-            match self.state.disk.append(&commit.bytes) {
+            match self.append(&commit.bytes) {
                 Ok(()) => {
                     self.state.written += length;
                     self.state.totals = commit.totals;
@@ -298,6 +354,21 @@ impl Worker {
         }
         self.status.pending_bytes.fetch_sub(length, Relaxed);
         commit.bytes
+    }
+
+    /// Writes a piece. On a disk that is full the spare room is given up for it: nothing more is taken from then on, but
+    /// what was taken before is kept.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let error = match self.state.disk.append(bytes) {
+            Err(error) if is_full(&error) => error,
+            other => return other,
+        };
+        let Some(spare) = self.state.spare.take() else { return Err(error) };
+        tracing::error!(%error, kept_bytes = self.state.written, "the disk is full");
+        self.status.fill(format!("the disk is full: {error}"));
+        drop(spare);
+        self.state.disk.truncate(self.state.written)?;
+        self.state.disk.append(bytes)
     }
 
     fn sync(&mut self) {
@@ -321,6 +392,10 @@ impl Worker {
         }
         self.status.saved_until_ns.store(self.state.totals.until_ns, Relaxed);
         self.status.syncs.fetch_add(1, Relaxed);
+        if let Some(look) = self.state.disk.look() {
+            self.status.free_bytes.store(look.free_bytes, Relaxed);
+            self.status.gone.store(look.is_gone, Relaxed);
+        }
     }
 
     fn give_up(&mut self, action: &str, error: &io::Error) {
@@ -331,4 +406,9 @@ impl Worker {
             tracing::error!(%error, kept_bytes = self.state.written, "cannot cut the recording back");
         }
     }
+}
+
+/// True if there is no room, for everybody or for this user.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }

@@ -22,16 +22,26 @@ pub enum GapReason {
     Seek,
     /// They were stored, but the part of the file they stood in is damaged; only a repair says so.
     Damaged,
+    /// The disk failed, and the recording went on in another file.
+    Disk,
 }
 
 impl GapReason {
     /// All reasons.
-    pub const ALL: [Self; 7] =
-        [Self::Device, Self::Overrun, Self::Paused, Self::PipelinePaused, Self::Reconnect, Self::Seek, Self::Damaged];
+    pub const ALL: [Self; 8] = [
+        Self::Device,
+        Self::Overrun,
+        Self::Paused,
+        Self::PipelinePaused,
+        Self::Reconnect,
+        Self::Seek,
+        Self::Disk,
+        Self::Damaged,
+    ];
 
     /// True if samples went missing that somebody wanted; false if a person asked for the gap.
     pub const fn is_loss(self) -> bool {
-        matches!(self, Self::Device | Self::Overrun | Self::Reconnect | Self::Damaged)
+        matches!(self, Self::Device | Self::Overrun | Self::Reconnect | Self::Disk | Self::Damaged)
     }
 
     /// The reason as recordings store it.
@@ -44,6 +54,7 @@ impl GapReason {
             Self::Reconnect => "reconnect",
             Self::Seek => "seek",
             Self::Damaged => "damaged",
+            Self::Disk => "disk",
         }
     }
 }
@@ -58,6 +69,7 @@ impl fmt::Display for GapReason {
             Self::Reconnect => "device reconnected",
             Self::Seek => "replay moved",
             Self::Damaged => "file damaged",
+            Self::Disk => "disk failed",
         })
     }
 }

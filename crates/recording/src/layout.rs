@@ -59,20 +59,23 @@ pub(crate) fn begin_container(options: &RecordingOptions, anchor: Anchor) -> Res
     let mut container = Container::new(&format!("wavedeck {}", options.app_version))?;
     let numbers = [anchor.unix_ns, anchor.monotonic_ns, u64::from(FORMAT_VERSION)].map(|n| n.to_string());
     let [start_unix_ns, start_monotonic_ns, format_version] = &numbers;
-    container.add_metadata(
-        "recording",
-        &[
-            ("program", "wavedeck"),
-            ("format_version", format_version),
-            ("app_version", &options.app_version),
-            ("start_unix_ns", start_unix_ns),
-            ("start_monotonic_ns", start_monotonic_ns),
-            ("session", &options.session_name),
-            ("operator", &options.operator),
-            ("subject", &options.subject),
-            ("notes", &options.notes),
-        ],
-    )?;
+    let segment = options.segment.to_string();
+    let mut about = vec![
+        ("program", "wavedeck"),
+        ("format_version", format_version),
+        ("app_version", &options.app_version),
+        ("start_unix_ns", start_unix_ns),
+        ("start_monotonic_ns", start_monotonic_ns),
+        ("session", &options.session_name),
+        ("operator", &options.operator),
+        ("subject", &options.subject),
+        ("notes", &options.notes),
+    ];
+    if options.segment > 0 {
+        about.push(("segment", &segment));
+    }
+    about.extend(options.about.iter().map(|(name, text)| (*name, text.as_str())));
+    container.add_metadata("recording", &about)?;
     for (name, kind, text) in [
         ("pipeline.json", "application/json", options.pipeline_json.as_str()),
         ("README.txt", "text/plain", include_str!("attached/README.txt")),

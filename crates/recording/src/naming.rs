@@ -51,6 +51,11 @@ pub(crate) fn stem(name: Option<&str>, session_name: &str, unix_ns: u64) -> Resu
     }
 }
 
+/// The stem of one of several files of a recording.
+pub(crate) fn segment_stem(stem: &str, segment: u32) -> String {
+    if segment == 0 { stem.to_owned() } else { format!("{stem}_{segment:03}") }
+}
+
 /// Makes the directory if need be and a new `.part` file in it.
 pub(crate) fn create_part(dir: &Path, stem: &str) -> Result<Part, WriteError> {
     fs::create_dir_all(dir).map_err(io_error("create directory", dir))?;
@@ -100,6 +105,14 @@ pub(crate) fn publish(part: &Path, target: &Path) -> Result<PathBuf, WriteError>
 pub(crate) fn sync_directory_of(path: &Path) -> Result<(), WriteError> {
     let dir = directory_of(path);
     File::open(dir).and_then(|file| file.sync_all()).map_err(io_error("save directory", dir))
+}
+
+/// Bytes that can still be written in a folder, or in the nearest one above it that exists.
+pub fn free_bytes(dir: &Path) -> Option<u64> {
+    let existing = dir.ancestors().find(|path| path.as_os_str().is_empty() || path.exists())?;
+    let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
+    let stats = rustix::fs::statvfs(existing).ok()?;
+    Some(stats.f_bavail.saturating_mul(stats.f_frsize))
 }
 
 /// Turns the system's answer into an error about `path`.

@@ -46,6 +46,12 @@ pub struct RecordingOptions {
     pub plain: bool,
     /// Most bytes that may wait for a slow disk before packets are refused.
     pub max_pending_bytes: usize,
+    /// Room kept on the disk for the end of the file, so that a full disk leaves a whole one; 0 for none.
+    pub spare_bytes: u64,
+    /// Number of this file among those of one recording, from 1; 0 for a recording that is one file.
+    pub segment: u32,
+    /// More for the description at the start: names and texts.
+    pub about: Vec<(&'static str, String)>,
 }
 
 impl Default for RecordingOptions {
@@ -64,6 +70,9 @@ impl Default for RecordingOptions {
             chunk_bytes: 1 << 20,
             plain: false,
             max_pending_bytes: 64 << 20,
+            spare_bytes: 16 << 20,
+            segment: 0,
+            about: Vec::new(),
         }
     }
 }

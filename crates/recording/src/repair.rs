@@ -2,7 +2,6 @@
 mod error;
 
 use std::{
-    ffi::OsString,
     fmt,
     fs::{self, File, TryLockError},
     io::{self, ErrorKind},
@@ -27,6 +26,7 @@ use crate::{
     ledger::Ledger,
     naming, reader,
     recount::Recount,
+    spare,
     stamp::LocalTime,
     stored,
     survey::{self, Survey},
@@ -335,9 +335,7 @@ fn append(source: &Source, whole: u64, bytes: &[u8]) -> Result<(), RepairError> 
 
 /// Removes the room that the recorder kept for the end of the file: it is needed now, and nobody else will remove it.
 fn remove_spare(path: &Path) {
-    let mut name = OsString::from(target_of(path).unwrap_or_else(|| path.to_owned()));
-    name.push(".spare");
-    let spare = PathBuf::from(name);
+    let spare = spare::path_beside(&target_of(path).unwrap_or_else(|| path.to_owned()));
     match fs::remove_file(&spare) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}

@@ -25,6 +25,7 @@ use crate::{
     naming::{self, Part},
     options::{Edit, Event, Finished, RecordingOptions, StreamInfo},
     schema,
+    spare::Spare,
     stored::{StoredEdit, StoredEvent, StoredGap},
     tail,
 };
@@ -48,8 +49,7 @@ pub struct RecordingWriter {
     options: RecordingOptions,
     committer: Option<Committer>,
     status: Arc<CommitStatus>,
-    part: PathBuf,
-    target: PathBuf,
+    names: Names,
     pipeline: Value,
     caller_stats: Value,
     last_commit_ns: u64,
@@ -59,6 +59,16 @@ pub struct RecordingWriter {
     is_urgent: bool,
     scratch: Vec<u8>,
     preview: Vec<f32>,
+}
+
+/// What the file is called.
+struct Names {
+    /// Name of the recording, without the number of a file and without ending.
+    stem: String,
+    /// While it is written.
+    part: PathBuf,
+    /// When it is whole.
+    target: PathBuf,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -84,8 +94,9 @@ impl RecordingWriter {
     ) -> Result<Self, WriteError> {
         layout::check_streams(streams)?;
         let stem = naming::stem(options.name.as_deref(), &options.session_name, anchor.unix_ns)?;
-        let Part { file, path, target } = naming::create_part(&options.dir, &stem)?;
-        let begun = Self::begin(options, streams, anchor, disk(file), (path.clone(), target));
+        let segment = naming::segment_stem(&stem, options.segment);
+        let Part { file, path, target } = naming::create_part(&options.dir, &segment)?;
+        let begun = Self::begin(options, streams, anchor, disk(file), Names { stem, part: path.clone(), target });
         if begun.is_err()
             && let Err(error) = fs::remove_file(&path)
         {
@@ -99,7 +110,7 @@ impl RecordingWriter {
         streams: &[StreamInfo],
         anchor: Anchor,
         mut disk: Box<dyn Disk>,
-        (part, target): (PathBuf, PathBuf),
+        names: Names,
     ) -> Result<Self, WriteError> {
         let mut container = layout::begin_container(&options, anchor)?;
         let topics = layout::add_topics(&mut container)?;
@@ -120,8 +131,7 @@ impl RecordingWriter {
             anchor,
             committer: None,
             status: Arc::clone(&status),
-            part,
-            target,
+            names,
             pipeline: parsed_or_text(&options.pipeline_json),
             options,
             caller_stats: Value::Null,
@@ -138,15 +148,18 @@ impl RecordingWriter {
 
         writer.status.note_open_bytes(writer.container.open_bytes() as u64, 0);
         let bytes = writer.container.take_chunk(Vec::new())?;
-        disk.append(&bytes).map_err(naming::io_error("write", &writer.part))?;
-        disk.sync().map_err(naming::io_error("save", &writer.part))?;
-        naming::sync_directory_of(&writer.part)?;
-        let start = Ended { disk, written: bytes.len() as u64, totals: writer.totals(), can_sync: true };
+        disk.append(&bytes).map_err(naming::io_error("write", &writer.names.part))?;
+        disk.sync().map_err(naming::io_error("save", &writer.names.part))?;
+        naming::sync_directory_of(&writer.names.part)?;
+        // After the file itself: its beginning must find room first.
+        let spare = Some(writer.options.spare_bytes).filter(|bytes| *bytes > 0);
+        let spare = spare.and_then(|bytes| Spare::beside(&writer.names.target, bytes));
+        let start = Ended { disk, written: bytes.len() as u64, totals: writer.totals(), can_sync: true, spare };
         let name = &writer.options.session_name.replace('\0', "_");
         let committer = Committer::start(name, start, writer.options.sync_interval, status)
-            .map_err(naming::io_error("start a thread for", &writer.part))?;
+            .map_err(naming::io_error("start a thread for", &writer.names.part))?;
         writer.committer = Some(committer);
-        tracing::info!(path = %writer.part.display(), streams = writer.streams.len(), "recording");
+        tracing::info!(path = %writer.names.part.display(), streams = writer.streams.len(), "recording");
         Ok(writer)
     }
 
@@ -264,9 +277,15 @@ impl RecordingWriter {
         Arc::clone(&self.status)
     }
 
+    /// Name of the recording without the number of a file and without ending: other files of the same recording take it
+    /// as [`RecordingOptions::name`].
+    pub fn stem(&self) -> &str {
+        &self.names.stem
+    }
+
     /// The file as it is named now, with `.part`.
     pub fn path(&self) -> &Path {
-        &self.part
+        &self.names.part
     }
 
     /// Frames of a stream taken so far; 0 for a stream that does not exist.
@@ -305,17 +324,24 @@ impl RecordingWriter {
         });
         let Some(mut ended) = ended.flatten() else {
             let kept_bytes = self.status.written_bytes();
-            return Err(not_closed(kept_bytes, "the thread that writes it has ended".into(), &self.part));
+            return Err(not_closed(kept_bytes, "the thread that writes it has ended".into(), &self.names.part));
         };
-        if let Some(reason) = self.status.failure() {
+        // What is left of the spare room is for what was just written.
+        ended.spare = None;
+        if self.status.has_failed() {
+            let reason = self.status.failure().unwrap_or_default();
             let ledger = Ledger { streams: ended.totals.ledgers.clone(), failed: Some(reason.clone()) };
             if let Err(error) = tail::close_behind_good_chunks(&mut ended, summary, &ledger) {
                 // The good chunks only, again: the end may have been written in part.
                 drop(ended.disk.truncate(ended.written));
-                return Err(not_closed(ended.written, format!("{reason}; then {error}"), &self.part));
+                return Err(not_closed(ended.written, format!("{reason}; then {error}"), &self.names.part));
             }
         }
-        let path = naming::publish(&self.part, &self.target)?;
+        let is_gone = ended.disk.look().is_some_and(|look| look.is_gone);
+        if is_gone {
+            self.save_from_removal(&mut ended)?;
+        }
+        let path = naming::publish(&self.names.part, &self.names.target)?;
         naming::sync_directory_of(&path)?;
         let ledger = Ledger { streams: ended.totals.ledgers, failed: self.status.failure() };
         tracing::info!(path = %path.display(), bytes = ended.written, degraded = ledger.is_degraded(), "recorded");
@@ -323,8 +349,21 @@ impl RecordingWriter {
         Ok(Finished { path, bytes: ended.written, ledger, gaps, events })
     }
 
+    /// The file was removed while it was written: what it holds goes into a new one.
+    fn save_from_removal(&mut self, ended: &mut Ended) -> Result<(), WriteError> {
+        let stem = naming::segment_stem(&self.names.stem, self.options.segment);
+        let Part { mut file, path, target } = naming::create_part(&self.options.dir, &stem)?;
+        ended
+            .disk
+            .copy_to(&mut file, ended.written)
+            .map_err(naming::io_error("copy the removed recording to", &path))?;
+        tracing::warn!(path = %path.display(), "the recording was removed while it was written; it is here again");
+        (self.names.part, self.names.target) = (path, target);
+        Ok(())
+    }
+
     fn check_open(&self) -> Result<(), WriteError> {
-        if !self.status.has_failed() {
+        if !self.status.has_failed() && !self.status.is_full() {
             return Ok(());
         }
         Err(WriteError::Failed { reason: self.status.failure().unwrap_or_else(|| "the disk failed".into()) })
@@ -384,7 +423,7 @@ impl Drop for RecordingWriter {
             && !self.status.has_failed()
             && let Err(error) = self.send_chunk()
         {
-            tracing::error!(%error, path = %self.part.display(), "the last chunk of a recording is lost");
+            tracing::error!(%error, path = %self.names.part.display(), "the last chunk of a recording is lost");
         }
         self.committer = None;
     }

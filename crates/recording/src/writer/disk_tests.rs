@@ -2,7 +2,7 @@
 use std::{
     fs::File,
     io::{self, ErrorKind},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -20,7 +20,7 @@ use wavedeck_api::{
 
 use super::RecordingWriter;
 use crate::{
-    commit::Disk,
+    commit::{Disk, Look},
     error::WriteError,
     gap::{Gap, GapReason},
     options::{Event, Finished, RecordingOptions, StreamInfo},
@@ -34,6 +34,8 @@ struct FaultyDisk {
     file: File,
     faults: Arc<Faults>,
     written: u64,
+    /// A file that takes up all the room there would be.
+    spare: PathBuf,
     /// Where each write waits for leave; `None` to wait for nothing.
     gate: Option<Receiver<()>>,
 }
@@ -42,6 +44,7 @@ struct FaultyDisk {
 struct Faults {
     /// Bytes the disk can hold; 0 for any number.
     capacity: AtomicU64,
+    has_spare: AtomicBool,
     sync_fails: AtomicBool,
     syncs: AtomicU64,
 }
@@ -53,7 +56,8 @@ impl Disk for FaultyDisk {
             gate.recv().unwrap_or(());
         }
         let capacity = self.faults.capacity.load(SeqCst);
-        let room = if capacity == 0 { u64::MAX } else { capacity.saturating_sub(self.written) };
+        let has_given_up = self.faults.has_spare.load(SeqCst) && !self.spare.exists();
+        let room = if capacity == 0 || has_given_up { u64::MAX } else { capacity.saturating_sub(self.written) };
         let fitting = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
         self.file.append(&bytes[..fitting])?;
         self.written += fitting as u64;
@@ -72,6 +76,14 @@ impl Disk for FaultyDisk {
         self.written = length;
         self.file.truncate(length)
     }
+
+    fn look(&self) -> Option<Look> {
+        self.file.look()
+    }
+
+    fn copy_to(&mut self, other: &mut File, length: u64) -> io::Result<()> {
+        self.file.copy_to(other, length)
+    }
 }
 
 /// A recording on a faulty disk.
@@ -87,7 +99,7 @@ struct Bench {
 }
 
 fn options(dir: &Path) -> RecordingOptions {
-    RecordingOptions { dir: dir.to_owned(), name: Some("run".into()), ..RecordingOptions::default() }
+    RecordingOptions { dir: dir.to_owned(), name: Some("run".into()), spare_bytes: 0, ..RecordingOptions::default() }
 }
 
 impl Bench {
@@ -117,7 +129,10 @@ impl Bench {
         let mut options = options(dir.path());
         change(&mut options);
         let shared = Arc::clone(&faults);
-        let disk = move |file| -> Box<dyn Disk> { Box::new(FaultyDisk { file, faults: shared, written: 0, gate }) };
+        faults.has_spare.store(options.spare_bytes > 0, SeqCst);
+        let spare = dir.path().join("run.mcap.spare");
+        let disk =
+            move |file| -> Box<dyn Disk> { Box::new(FaultyDisk { file, faults: shared, written: 0, spare, gate }) };
         let writer = RecordingWriter::create_on(options, &[stream], anchor, disk).expect("created");
         Self { leave: None, dir, writer, faults, next: 0, frames: FRAMES }
     }
@@ -193,6 +208,40 @@ fn a_full_disk_keeps_every_chunk_before_and_the_file_is_closed() {
     assert_eq!(frames, ledger.streams[0].recorded);
     assert!(frames > 5000 && frames < accepted, "{frames} of {accepted}");
     assert_eq!(recording.recount().expect("whole").streams, ledger.streams);
+}
+
+#[test]
+fn a_full_disk_keeps_all_that_was_accepted_when_there_is_spare_room() {
+    let mut bench = Bench::new(|options| options.spare_bytes = 1 << 20);
+    bench.faults.capacity.store(60_000, SeqCst);
+    let error = bench.feed_until_error();
+    assert!(matches!(error, WriteError::Failed { .. }), "{error}");
+    let accepted = bench.writer.recorded(0);
+    assert!(bench.writer.status().is_full() && !bench.writer.status().has_failed());
+
+    let Finished { path, ledger, .. } = bench.writer.finish().expect("closed");
+
+    let recording = Recording::open(&path).expect("a recording");
+    assert!(recording.is_closed() && recording.ledger().is_degraded());
+    assert!(ledger.failed.is_some_and(|reason| reason.contains("the disk is full")));
+    assert_eq!(check_frames(&path), accepted);
+    assert!(std::fs::read_dir(bench.dir.path()).expect("readable").count() == 1, "the spare room is given back");
+}
+
+#[test]
+fn a_recording_that_is_removed_while_it_is_written_is_there_in_the_end() {
+    let mut bench = Bench::new(|_| {});
+    while bench.next < 20_000 {
+        bench.try_feed().expect("taken");
+    }
+    std::fs::remove_dir_all(bench.dir.path()).expect("removed");
+    bench.try_feed().expect("taken");
+    let accepted = bench.writer.recorded(0);
+
+    let finished = bench.writer.finish().expect("closed");
+
+    assert_eq!(finished.path, bench.dir.path().join("run.mcap"));
+    assert_eq!(check_frames(&finished.path), accepted);
 }
 
 #[test]
