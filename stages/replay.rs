@@ -1,5 +1,9 @@
 //! `replay`: sends a stream of a recording as it was, at its own pace or another.
+mod cursor;
+mod pace;
+
 use std::{
+    ops::Range,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -9,14 +13,24 @@ use wavedeck_api::{
     handle::{TransportCommand, TransportSeat, TransportStatus},
     prelude::*,
 };
-use wavedeck_recording::{Batches, DecodedBatch, ReadError, Recording, Samples, with_causes};
+use wavedeck_formats::{Source, SourceError};
+use wavedeck_recording::{DecodedBatch, Samples, with_causes};
+
+use self::{
+    cursor::{Cursor, Facts},
+    pace::Pace,
+};
 
 static PARAMS: &[ParamSpec] = &[
-    ParamSpec::text("path", "").help("The recording."),
+    ParamSpec::text("path", "").help("The recording, or a file of another program."),
     ParamSpec::text("stream", "").help("Name of its stream; may be left out if there is but one."),
     ParamSpec::float("speed", 1.0, 0.0..=1000.0).unit("x").help("Times real time; 0 is as fast as possible."),
-    ParamSpec::float("from_s", 0.0, 0.0..=1e9).unit("s").help("Begins this long after the first sample."),
-    ParamSpec::float("to_s", 0.0, 0.0..=1e9).unit("s").help("Ends this long after the first sample; 0 is the end."),
+    ParamSpec::float("from_s", 0.0, 0.0..=1e9)
+        .unit("s")
+        .help("Begins this long after the first sample of the recording."),
+    ParamSpec::float("to_s", 0.0, 0.0..=1e9)
+        .unit("s")
+        .help("Ends this long after the first sample of the recording; 0 is the end."),
     ParamSpec::choice("at_end", 0, AT_END)
         .help("At the last sample: stands still, ends the pipeline, or begins again."),
 ];
@@ -36,12 +50,14 @@ inventory::submit! { StageDescriptor {
     build: Replay::build,
 } }
 
-/// Lateness after which the clock is set anew: the pipeline was paused or the machine was asleep.
-const LATE: Duration = Duration::from_millis(500);
 /// How often the position is published.
 const PUBLISH: Duration = Duration::from_millis(40);
 /// Most frames in one packet.
 const MAX_BATCH: u32 = 8192;
+/// What was before a moment is sent in about this time.
+const LEAD_IN: f64 = 0.25;
+/// Fastest speed but for `max`.
+const MAX_SPEED: f64 = 1000.0;
 
 enum Port {
     Counts(Output<Counts>),
@@ -49,30 +65,58 @@ enum Port {
 }
 
 struct Replay {
-    output: Port,
-    recording: Recording,
-    stream: usize,
-    rate: Rate,
-    channels: usize,
-    max_batch: u32,
+    out: Out,
+    cursor: Cursor,
+    facts: Facts,
     seat: TransportSeat,
-    /// First index of the recording, and the indices between which is played.
-    origin: u64,
+    /// The indices between which is played.
     from: u64,
     to: u64,
     at_end: usize,
-    batches: Batches,
-    batch: Option<(DecodedBatch, u32)>,
     speed: f64,
     is_playing: bool,
     has_ended: bool,
-    /// The same moment by the host's clock and in samples.
-    anchor: Option<(Instant, u64)>,
-    /// Monotonic time that sample `origin` has in the packets sent.
-    began_ns: u64,
-    position: u64,
-    marks: Flags,
+    motion: Motion,
+    repeat: Option<Repeat>,
+    /// Seconds that were shown before the last moment that was gone to.
+    before_s: f64,
+    pace: Pace,
     next_publish: Instant,
+}
+
+/// What moves beside a play.
+#[derive(Clone, Copy, Default)]
+enum Motion {
+    #[default]
+    None,
+    /// What was before this sample is being sent, at this speed.
+    LeadIn { until: u64, speed: f64 },
+    /// So many frames are still to be sent.
+    Frames(u64),
+    /// So many packets are still to be sent.
+    Packets(u32),
+}
+
+/// From one sample to another, again and again.
+#[derive(Clone, Copy)]
+struct Repeat {
+    from: u64,
+    until: u64,
+    /// False when somebody went behind its end.
+    is_armed: bool,
+}
+
+/// The way out of the stage.
+struct Out {
+    port: Port,
+    channels: usize,
+    max_batch: u32,
+    rate: Rate,
+    /// Monotonic time that sample `first` has in the packets sent.
+    began_ns: u64,
+    first: u64,
+    /// What the next packet is marked with.
+    marks: Flags,
 }
 
 impl Replay {
@@ -83,68 +127,57 @@ impl Replay {
             return Err(BuildError::rejected("`path` is empty", "set it to a recording: `wavedeck replay FILE` does"));
         }
         // Unlike hardware, a recording has to be opened here: its shape is the shape of the output.
-        let recording = Recording::open(&path).map_err(refused)?;
-        let stream = match params.text("stream") {
-            "" => only_stream(&recording)?,
-            name => recording.stream(name).map_err(refused)?,
-        };
-        let stored = recording.streams()[stream].clone();
-        let (first, last) = extent(&recording, stream);
-        let rate = stored.spec.rate;
-        let index_at = |seconds: f64| first.saturating_add((seconds * rate.hz()).round() as u64).min(last);
-        let from = index_at(params.float("from_s"));
-        let to = if params.float("to_s") > 0.0 { index_at(params.float("to_s")) } else { last };
-        if from >= to && last > first {
-            let duration = (last - first) as f64 / rate.hz();
+        let source = wavedeck_formats::open(&path).map_err(refused)?;
+        let stream = stream_named(&*source, params.text("stream"))?;
+        let facts = Facts::of(&*source, stream).map_err(refused)?;
+        let from = facts.index_at(params.float("from_s"));
+        let to = if params.float("to_s") > 0.0 { facts.index_at(params.float("to_s")) } else { facts.end };
+        if from >= to && facts.end > facts.first {
             return Err(BuildError::rejected(
                 format!("nothing lies between {} s and {} s", params.float("from_s"), params.float("to_s")),
-                format!("the recording is {duration:.3} s long"),
+                format!("the recording is {:.3} s long", facts.duration_s),
             ));
         }
         ctx.set_device(format!("replay of {}", path.display()));
-        let spec = StreamSpec { max_batch: stored.spec.max_batch.clamp(1, MAX_BATCH), ..stored.spec };
-        let (channels, max_batch) = (spec.channels.len(), spec.max_batch);
-        let output = match spec.kind {
-            SignalKind::Counts => Port::Counts(ctx.output("out", spec)?),
-            _ => Port::Physical(ctx.output("out", spec)?),
-        };
+        let stored = &source.streams()[stream];
+        let spec = StreamSpec { max_batch: stored.spec.max_batch.clamp(1, MAX_BATCH), ..stored.spec.clone() };
+        let (channels, max_batch, rate) = (spec.channels.len(), spec.max_batch, spec.rate);
         let speed = params.float("speed");
         let status = TransportStatus {
             path,
-            position_s: (from - first) as f64 / rate.hz(),
-            duration_s: last.saturating_sub(first) as f64 / rate.hz(),
+            stream: stored.name.clone(),
+            position_s: facts.seconds_at(from),
+            sample: from,
+            duration_s: facts.duration_s,
             speed,
             playing: true,
-            ended: false,
-            markers: markers(&recording, stream, first, rate).map_err(refused)?.into(),
-            gaps: gaps(&recording, stream, first, rate).map_err(refused)?.into(),
+            markers: facts.markers(&*source, stream).into(),
+            gaps: facts.gaps(&*source, stream).into(),
+            ..TransportStatus::default()
+        };
+        let port = match spec.kind {
+            SignalKind::Counts => Port::Counts(ctx.output("out", spec)?),
+            _ => Port::Physical(ctx.output("out", spec)?),
         };
         let seat = ctx.transport(status);
-        let batches = recording.batches(stream, from).map_err(refused)?;
         let at_end = params.choice("at_end");
-        let next_publish = Instant::now();
+        let first = facts.first;
         Ok(Box::new(Self {
-            output,
-            recording,
-            stream,
-            rate,
-            channels,
-            max_batch,
+            out: Out { port, channels, max_batch, rate, began_ns: 0, first, marks: Flags::NONE },
+            cursor: Cursor::new(source, stream, from).map_err(refused)?,
+            facts,
             seat,
-            origin: first,
             from,
             to,
             at_end,
-            batches,
-            batch: None,
             speed,
             is_playing: true,
             has_ended: false,
-            anchor: None,
-            began_ns: 0,
-            position: from,
-            marks: Flags::NONE,
-            next_publish,
+            motion: Motion::None,
+            repeat: None,
+            before_s: 0.0,
+            pace: Pace::default(),
+            next_publish: Instant::now(),
         }))
     }
 
@@ -152,81 +185,121 @@ impl Replay {
         match command {
             TransportCommand::Play => {
                 if self.has_ended {
-                    self.seek(self.from)?;
+                    self.go_to(self.from, 0.0)?;
                 }
                 self.is_playing = true;
             }
-            TransportCommand::Pause => self.is_playing = false,
-            TransportCommand::Seek(seconds) => {
-                let samples = (seconds.clamp(0.0, 1e12) * self.rate.hz()).round() as u64;
-                self.seek(self.origin.saturating_add(samples).clamp(self.from, self.to))?;
+            TransportCommand::Pause => {
+                self.is_playing = false;
+                // What is being shown of the past is shown to its end.
+                if !matches!(self.motion, Motion::LeadIn { .. }) {
+                    self.motion = Motion::None;
+                }
             }
-            TransportCommand::Speed(speed) if speed.is_finite() && speed >= 0.0 => self.speed = speed.min(1000.0),
+            TransportCommand::Seek(seconds) => self.go_to(self.facts.index_at(seconds), 0.0)?,
+            TransportCommand::Show { at_s, before_s } => self.go_to(self.facts.index_at(at_s), before_s)?,
+            TransportCommand::Step(frames) => {
+                self.is_playing = false;
+                match u64::try_from(frames) {
+                    Ok(0) => {}
+                    Ok(frames) => self.motion = Motion::Frames(frames),
+                    Err(_) => self.step_back(frames.unsigned_abs())?,
+                }
+            }
+            TransportCommand::StepPackets(packets) => {
+                self.is_playing = false;
+                match u32::try_from(packets) {
+                    Ok(0) => {}
+                    Ok(packets) => self.motion = Motion::Packets(packets),
+                    Err(_) => self.step_back(u64::from(packets.unsigned_abs()) * u64::from(self.out.max_batch))?,
+                }
+            }
+            TransportCommand::Loop(ends) => {
+                let ends = ends.map(|(a, b)| (self.facts.index_at(a.min(b)), self.facts.index_at(a.max(b))));
+                let within = |index: u64| index.clamp(self.from, self.to);
+                let ends = ends.map(|(from, until)| (within(from), within(until))).filter(|(a, b)| a < b);
+                let position = self.cursor.position();
+                self.repeat = ends.map(|(from, until)| Repeat { from, until, is_armed: position <= until });
+            }
+            TransportCommand::Speed(speed) if speed.is_finite() && speed >= 0.0 => self.speed = speed.min(MAX_SPEED),
             TransportCommand::Speed(_) => {}
         }
-        self.anchor = None;
+        self.pace.restart();
         self.publish();
         Ok(())
     }
 
-    fn seek(&mut self, index: u64) -> Result<(), StageError> {
-        let failed = |error: ReadError| StageError::Failed(with_causes(&error));
-        self.batches = self.recording.batches(self.stream, index).map_err(failed)?;
-        (self.batch, self.has_ended, self.position) = (None, false, index);
-        self.marks = Flags::SEEKED;
+    fn step_back(&mut self, frames: u64) -> Result<(), StageError> {
+        self.go_to(self.cursor.position().saturating_sub(frames), self.before_s)
+    }
+
+    /// To a sample; the seconds before it are sent in passing.
+    fn go_to(&mut self, index: u64, before_s: f64) -> Result<(), StageError> {
+        let index = index.clamp(self.from, self.to);
+        let before_s = if before_s.is_finite() { before_s.clamp(0.0, 3600.0) } else { 0.0 };
+        let before = (before_s * self.out.rate.hz()).round() as u64;
+        let begin = index.saturating_sub(before).max(self.from);
+        self.cursor.seek(begin).map_err(|error| StageError::Failed(with_causes(&error)))?;
+        self.motion = match begin < index {
+            true => Motion::LeadIn { until: index, speed: (before_s / LEAD_IN).max(self.speed) },
+            false => Motion::None,
+        };
+        if let Some(repeat) = &mut self.repeat {
+            repeat.is_armed = index < repeat.until;
+        }
+        (self.has_ended, self.before_s, self.out.marks) = (false, before_s, Flags::SEEKED);
+        self.pace.restart();
         Ok(())
     }
 
-    /// The batch to send from and the frame to begin with, or `None` at the end. Damaged chunks are skipped and told.
-    fn current(&mut self, ctx: &mut StageContext) -> Option<(&DecodedBatch, u32)> {
-        while self.batch.is_none() {
-            match self.batches.next()? {
-                Ok(batch) => {
-                    let skip = u32::try_from(self.position.saturating_sub(batch.first_index)).unwrap_or(u32::MAX);
-                    self.batch = (skip < batch.n_frames).then_some((batch, skip));
-                }
-                Err(error) => {
-                    let text = format!("a part of the recording is left out: {}", with_causes(&error));
-                    ctx.note(Level::Error, text);
-                }
-            }
+    /// The index up to which is sent now, and how fast.
+    fn bounds(&self) -> (u64, f64) {
+        let end = self.repeat.filter(|repeat| repeat.is_armed).map_or(self.to, |repeat| repeat.until);
+        match self.motion {
+            // A speed of 0 is the fastest there is.
+            Motion::LeadIn { until, speed } => (until, if self.speed == 0.0 { 0.0 } else { speed }),
+            Motion::Frames(_) | Motion::Packets(_) => (end, 0.0),
+            Motion::None => (end, self.speed),
         }
-        let (batch, offset) = self.batch.as_ref()?;
-        (batch.first_index + u64::from(*offset) < self.to).then_some((batch, *offset))
-    }
-
-    /// When the sample `index` is due.
-    fn due(&mut self, index: u64) -> Option<Instant> {
-        if self.speed <= 0.0 {
-            return None;
-        }
-        let now = Instant::now();
-        let (moment, position) = *self.anchor.get_or_insert((now, index.min(self.position)));
-        let ahead = self.rate.nanoseconds_at(index.saturating_sub(position)) as f64 / self.speed;
-        let due = moment + Duration::from_nanos(ahead as u64);
-        if now.saturating_duration_since(due) > LATE {
-            self.anchor = Some((now, index));
-            return None;
-        }
-        Some(due)
     }
 
     fn publish(&mut self) {
         self.next_publish = Instant::now() + PUBLISH;
-        let position_s = self.position.saturating_sub(self.origin) as f64 / self.rate.hz();
+        let sample = self.cursor.position();
+        let position_s = self.facts.seconds_at(sample);
         let (speed, playing, ended) = (self.speed, self.is_playing, self.has_ended);
+        let loop_s =
+            self.repeat.map(|repeat| (self.facts.seconds_at(repeat.from), self.facts.seconds_at(repeat.until)));
         self.seat.publish(|status| {
-            (status.position_s, status.speed, status.playing, status.ended) = (position_s, speed, playing, ended);
+            (status.position_s, status.sample, status.loop_s) = (position_s, sample, loop_s);
+            (status.speed, status.playing, status.ended) = (speed, playing, ended);
         });
     }
 
-    /// The recording is over: what comes next depends on `at_end`.
+    /// There is nothing more to send before the bound: what comes next.
     fn end(&mut self) -> Result<Flow, StageError> {
-        match AT_END[self.at_end] {
+        if let Motion::LeadIn { until, .. } = self.motion {
+            self.cursor.pass_to(until);
+            self.motion = Motion::None;
+            self.pace.restart();
+            self.publish();
+            return Ok(Flow::Again);
+        }
+        if let Some(repeat) = self.repeat.filter(|repeat| repeat.is_armed) {
+            self.motion = Motion::None;
             // Not where nothing can be sent: that would never end.
-            "loop" if self.position > self.from => {
-                self.seek(self.from)?;
-                self.anchor = None;
+            if self.is_playing && self.cursor.position() > repeat.from {
+                self.go_to(repeat.from, 0.0)?;
+                return Ok(Flow::Again);
+            }
+            self.is_playing = false;
+            self.publish();
+            return Ok(Flow::Idle);
+        }
+        self.motion = Motion::None;
+        match AT_END[self.at_end] {
+            "loop" if self.cursor.position() > self.from => {
+                self.go_to(self.from, 0.0)?;
                 return Ok(Flow::Again);
             }
             "stop" => {
@@ -236,35 +309,53 @@ impl Replay {
             }
             _ => {}
         }
-        (self.has_ended, self.is_playing, self.position) = (true, false, self.to);
+        self.cursor.pass_to(self.to);
+        (self.has_ended, self.is_playing) = (true, false);
         self.publish();
         Ok(Flow::Idle)
     }
 
     /// Sends the next packet; false if no buffer was free.
-    fn send(&mut self) -> bool {
-        let Some((batch, offset)) = self.batch.take() else { return false };
-        let first = batch.first_index + u64::from(offset);
-        let until_end = u32::try_from(self.to - first).unwrap_or(u32::MAX);
-        let frames = (batch.n_frames - offset).min(self.max_batch).min(until_end);
-        let range = offset as usize * self.channels..(offset + frames) as usize * self.channels;
+    fn send(&mut self, end: u64) -> bool {
+        let most = match self.motion {
+            Motion::Frames(left) => u32::try_from(left).unwrap_or(u32::MAX).min(self.out.max_batch),
+            _ => self.out.max_batch,
+        };
+        let out = &mut self.out;
+        let Some(frames) = self.cursor.send(most, end, |block, frames| out.send(block, frames)) else { return false };
+        match &mut self.motion {
+            Motion::Frames(left) => *left = left.saturating_sub(u64::from(frames)),
+            Motion::Packets(left) => *left = left.saturating_sub(1),
+            Motion::LeadIn { .. } | Motion::None => {}
+        }
+        if matches!(self.motion, Motion::Frames(0) | Motion::Packets(0)) {
+            self.motion = Motion::None;
+            self.publish();
+        }
+        true
+    }
+}
+
+impl Out {
+    /// Sends frames of a block; false if no buffer was free.
+    fn send(&mut self, block: &DecodedBatch, frames: Range<u32>) -> bool {
+        let first = block.first_index + u64::from(frames.start);
         let header = PacketHeader {
             first_sample: first,
-            timestamp_ns: self.began_ns + self.rate.nanoseconds_at(first - self.origin),
-            batch_size: frames,
+            timestamp_ns: self.began_ns + self.rate.nanoseconds_at(first.saturating_sub(self.first)),
+            batch_size: frames.len() as u32,
             channels: u16::try_from(self.channels).unwrap_or(u16::MAX),
-            flags: if offset == 0 { batch.flags.with(self.marks) } else { self.marks },
+            flags: if frames.start == 0 { block.flags.with(self.marks) } else { self.marks },
             ..PacketHeader::default()
         };
-        let is_sent = match (&mut self.output, &batch.samples) {
+        let range = frames.start as usize * self.channels..frames.end as usize * self.channels;
+        let is_sent = match (&mut self.port, &block.samples) {
             (Port::Counts(output), Samples::Counts(samples)) => fill(output, header, &samples[range]),
             (Port::Physical(output), Samples::Values(samples)) => fill(output, header, &samples[range]),
             _ => false,
         };
-        let offset = if is_sent { offset + frames } else { offset };
-        self.batch = (offset < batch.n_frames).then_some((batch, offset));
         if is_sent {
-            (self.marks, self.position) = (Flags::NONE, first + u64::from(frames));
+            self.marks = Flags::NONE;
         }
         is_sent
     }
@@ -281,7 +372,7 @@ fn fill<S: Signal>(output: &mut Output<S>, header: PacketHeader, samples: &[S::E
 
 impl Stage for Replay {
     fn start(&mut self, _ctx: &mut StageContext) -> Result<(), StageError> {
-        self.began_ns = clock::now_ns();
+        self.out.began_ns = clock::now_ns() + self.facts.offset_ns;
         Ok(())
     }
 
@@ -289,19 +380,25 @@ impl Stage for Replay {
         while let Some(command) = self.seat.next_request() {
             self.obey(command)?;
         }
-        if !self.is_playing {
+        if !self.is_playing && matches!(self.motion, Motion::None) {
             return Ok(Flow::Idle);
         }
-        let Some(first) = self.current(ctx).map(|(batch, offset)| batch.first_index + u64::from(offset)) else {
+        let (end, speed) = self.bounds();
+        let note = |error: &SourceError| {
+            let text = format!("a part of the recording is left out: {}", with_causes(error));
+            ctx.note(Level::Error, text);
+        };
+        let Some(next) = self.cursor.next_index(end, note) else {
             return self.end();
         };
-        let wait = self.due(first).map(|due| due.saturating_duration_since(Instant::now())).unwrap_or_default();
+        let rate = self.out.rate;
+        let wait = self.pace.wait(next, self.cursor.position(), rate, speed);
         let flow = if !wait.is_zero() {
             // In a long gap the position moves on although nothing is sent.
-            let ahead = self.rate.samples_in(clock::nanoseconds(wait.mul_f64(self.speed)));
-            self.position = self.position.max(first.saturating_sub(ahead.saturating_add(1)));
+            let ahead = rate.samples_in(clock::nanoseconds(wait.mul_f64(speed)));
+            self.cursor.pass_to(next.saturating_sub(ahead.saturating_add(1)));
             Flow::Until(Instant::now() + wait.min(PUBLISH))
-        } else if self.send() {
+        } else if self.send(end) {
             Flow::Again
         } else {
             Flow::Idle
@@ -313,49 +410,26 @@ impl Stage for Replay {
     }
 }
 
-fn refused(error: ReadError) -> BuildError {
+fn refused(error: SourceError) -> BuildError {
     BuildError::Rejected { what: with_causes(&error), hint: error.hint().map(ToOwned::to_owned) }
 }
 
-fn only_stream(recording: &Recording) -> Result<usize, BuildError> {
-    let names: Vec<&str> = recording.streams().iter().map(|stream| stream.name.as_str()).collect();
-    match names.len() {
-        0 => Err(BuildError::rejected("the recording has no stream", "it was closed before it began")),
-        1 => Ok(0),
-        _ => Err(BuildError::rejected(
+/// The stream of this name, or the only one.
+fn stream_named(source: &dyn Source, name: &str) -> Result<usize, BuildError> {
+    let names: Vec<&str> = source.streams().iter().map(|stream| stream.name.as_str()).collect();
+    match (names.iter().position(|other| *other == name), names.len()) {
+        (Some(stream), _) => Ok(stream),
+        (None, 0) => Err(BuildError::rejected("the recording has no stream", "it was closed before it began")),
+        (None, 1) if name.is_empty() => Ok(0),
+        (None, _) if name.is_empty() => Err(BuildError::rejected(
             "the recording has several streams",
             format!("set `stream` to one of {}", names.join(", ")),
         )),
+        (None, _) => Err(BuildError::rejected(
+            format!("stream `{name}` is not in this recording"),
+            format!("name one of the streams it has: {}", names.join(", ")),
+        )),
     }
-}
-
-/// First index and index after the last one.
-fn extent(recording: &Recording, stream: usize) -> (u64, u64) {
-    let name = &recording.streams()[stream].name;
-    let account = recording.ledger().streams.iter().find(|account| account.stream == *name);
-    // A damaged account may end before it begins.
-    let bounds = account.map_or((0, 0), |account| (account.first_index.unwrap_or(0), account.next_index));
-    (bounds.0, bounds.1.max(bounds.0))
-}
-
-fn markers(recording: &Recording, stream: usize, first: u64, rate: Rate) -> Result<Vec<(f64, String)>, ReadError> {
-    let name = &recording.streams()[stream].name;
-    let start = recording.start_unix_ns();
-    let events = recording.events()?.into_iter().map(|event| {
-        let by_index = event.index.filter(|_| event.stream.as_ref().is_none_or(|stream| stream == name));
-        let seconds = match by_index {
-            Some(index) => index.saturating_sub(first) as f64 / rate.hz(),
-            None => event.time_ns.saturating_sub(start) as f64 / 1e9,
-        };
-        (seconds, event.label)
-    });
-    Ok(events.collect())
-}
-
-fn gaps(recording: &Recording, stream: usize, first: u64, rate: Rate) -> Result<Vec<(f64, f64)>, ReadError> {
-    let name = &recording.streams()[stream].name;
-    let gaps = recording.gaps()?.into_iter().filter(|gap| gap.stream == *name);
-    Ok(gaps.map(|gap| (gap.first_index.saturating_sub(first) as f64 / rate.hz(), gap.n as f64 / rate.hz())).collect())
 }
 
 #[cfg(test)]

@@ -178,9 +178,9 @@ pub(crate) fn replay() -> Snapshot {
         duration_s: 763.0,
         speed: 1.0,
         playing: true,
-        ended: false,
         markers: Arc::from(vec![(60.0, "start".to_owned()), (500.0, "stim".to_owned())]),
         gaps: Arc::from(vec![(300.0, 2.0)]),
+        ..TransportStatus::default()
     });
     snapshot
 }

@@ -306,7 +306,8 @@ fn markers_stand_where_they_were_set() {
     writer.batch_counts(0, &header(100, 10, 2), &samples(100..110), 0).expect("taken");
     let event = Event { label: "blink".into(), stream: Some(0), index: Some(105), ..Event::default() };
     writer.event(&event, 0).expect("noted");
-    writer.event(&Event { label: "by time".into(), ..Event::default() }, 30_000_000).expect("noted");
+    // The first sample is 0.4 s behind the start.
+    writer.event(&Event { label: "by time".into(), ..Event::default() }, 430_000_000).expect("noted");
     let stage = replay(&writer.finish().expect("closed").path, json!({}));
 
     assert_eq!(*status(&stage).markers, [(0.02, "blink".to_owned()), (0.03, "by time".to_owned())]);
@@ -392,4 +393,112 @@ fn a_recording_of_several_streams_wants_one_named() {
 
     assert_eq!(what, "the recording has several streams");
     assert_eq!(hint.as_deref(), Some("set `stream` to one of eeg, aux"));
+}
+
+#[test]
+fn streams_that_begin_at_different_times_keep_their_distance() {
+    let dir = tempdir().expect("a directory");
+    let mut writer = writer(dir.path(), &[("eeg", fixtures::counts(2, FRAMES)), ("aux", fixtures::counts(2, FRAMES))]);
+    writer.batch_counts(0, &header(100, 10, 2), &samples(100..110), 0).expect("taken");
+    writer.batch_counts(1, &header(200, 10, 2), &samples(200..210), 0).expect("taken");
+    let path = writer.finish().expect("closed").path;
+    // Sample 200 of one is 0.4 s behind sample 100 of the other.
+    let both = ["eeg", "aux"].map(|stream| {
+        let mut stage = replay(&path, json!({ "stream": stream, "to_s": 0.42 }));
+        (status(&stage), extents(&run(&mut stage)))
+    });
+
+    assert_eq!(both.each_ref().map(|(status, _)| (status.position_s, status.duration_s)), [(0.0, 0.44), (0.4, 0.44)]);
+    assert_eq!(both.map(|(_, extents)| extents), [vec![(100, 110)], vec![(200, 205)]]);
+}
+
+#[test]
+fn what_was_before_a_moment_is_shown_and_then_it_stands_there() {
+    let (_dir, path) = recorded(&[0..10, 10..20, 20..30, 30..40]);
+    let mut stage = replay(&path, json!({ "speed": 0 }));
+    ask(&stage, TransportCommand::Pause);
+    assert!(run(&mut stage).is_empty());
+
+    ask(&stage, TransportCommand::Show { at_s: 0.1, before_s: 0.06 });
+    let shown = run(&mut stage);
+
+    assert_eq!(extents(&shown), [(10, 20), (20, 25)]);
+    assert!(shown[0].0.flags.has(Flags::SEEKED));
+    assert_eq!((status(&stage).sample, status(&stage).playing), (25, false));
+    ask(&stage, TransportCommand::Play);
+    assert_eq!(extents(&run(&mut stage)), [(25, 30), (30, 40)]);
+}
+
+#[test]
+fn what_is_shown_in_passing_takes_a_moment_at_any_speed() {
+    let minutes = 250 * 120;
+    let (_dir, path) = recorded(&[0..minutes]);
+    let mut stage = replay(&path, json!({ "speed": 0.1 }));
+    ask(&stage, TransportCommand::Show { at_s: 100.0, before_s: 10.0 });
+    let (began, mut packets) = (Instant::now(), Vec::new());
+    while status(&stage).position_s < 100.0 {
+        assert!(began.elapsed() < Duration::from_secs(60), "it stands at {} s", status(&stage).position_s);
+        stage.step().expect("it runs");
+        packets.extend(stage.take::<Counts>("out"));
+    }
+    let extents = extents(&packets);
+    assert_eq!((extents[0].0, extents.last().map(|last| last.1)), (90 * 250, Some(100 * 250)));
+}
+
+#[test]
+fn steps_go_by_frames_and_packets_both_ways_and_pass_over_gaps() {
+    let (_dir, path) = recorded(&[0..10, 10..20, 35..45, 45..55]);
+    let mut stage = replay(&path, json!({}));
+    let mut step = |command| {
+        ask(&stage, command);
+        let packets = run(&mut stage);
+        (extents(&packets), status(&stage).sample, status(&stage).playing)
+    };
+
+    assert_eq!(step(TransportCommand::Step(1)), (vec![(0, 1)], 1, false));
+    assert_eq!(step(TransportCommand::Step(12)), (vec![(1, 10), (10, 13)], 13, false));
+    assert_eq!(step(TransportCommand::Step(0)), (vec![], 13, false));
+    // Frames that are missing are no frames.
+    assert_eq!(step(TransportCommand::Step(8)), (vec![(13, 20), (35, 36)], 36, false));
+    assert_eq!(step(TransportCommand::StepPackets(2)), (vec![(36, 45), (45, 55)], 55, false));
+    assert_eq!(step(TransportCommand::Step(-5)), (vec![], 50, false));
+    assert_eq!(step(TransportCommand::StepPackets(-1)), (vec![], 40, false));
+    // A step back shows as much of the past as the last move did.
+    assert_eq!(step(TransportCommand::Show { at_s: 0.2, before_s: 0.02 }), (vec![(45, 50)], 50, false));
+    assert_eq!(step(TransportCommand::Step(-1)), (vec![(44, 45), (45, 49)], 49, false));
+    assert_eq!(step(TransportCommand::Step(i64::MIN)), (vec![], 0, false));
+}
+
+#[test]
+fn a_loop_is_played_until_it_is_left_or_lifted() {
+    let (_dir, path) = recorded(&[0..10, 10..20, 20..30, 30..40]);
+    let mut stage = replay(&path, json!({}));
+    ask(&stage, TransportCommand::Loop(Some((0.12, 0.06))));
+
+    // Until all buffers of the harness are in flight.
+    let packets = run(&mut stage);
+
+    assert_eq!(extents(&packets)[..6], [(0, 10), (10, 20), (20, 30), (15, 20), (20, 30), (15, 20)]);
+    assert_eq!(status(&stage).loop_s, Some((0.06, 0.12)));
+    ask(&stage, TransportCommand::Seek(0.14));
+    assert_eq!(extents(&run(&mut stage)), [(35, 40)], "who goes behind it plays on to the end");
+    ask(&stage, TransportCommand::Seek(0.08));
+    ask(&stage, TransportCommand::Loop(None));
+    ask(&stage, TransportCommand::Play);
+    assert_eq!(extents(&run(&mut stage)), [(20, 30), (30, 40)]);
+    assert_eq!(status(&stage).loop_s, None);
+}
+
+#[test]
+fn a_loop_in_which_nothing_is_stands_still_and_none_is_no_loop() {
+    let (_dir, path) = recorded(&[0..10, 50..60]);
+    let mut stage = replay(&path, json!({}));
+    ask(&stage, TransportCommand::Loop(Some((0.1, 0.1))));
+    stage.step().expect("it runs");
+    assert_eq!(status(&stage).loop_s, None);
+    stage.take::<Counts>("out");
+    ask(&stage, TransportCommand::Seek(0.08));
+    ask(&stage, TransportCommand::Loop(Some((0.08, 0.16))));
+    assert_eq!(run(&mut stage), []);
+    assert!(!status(&stage).playing && !status(&stage).ended);
 }

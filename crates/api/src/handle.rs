@@ -127,7 +127,7 @@ pub struct RecorderStatus {
     pub dir: PathBuf,
 }
 
-/// Moves of a replay.
+/// Moves of a replay. Seconds count from the first sample of the recording, whichever stream has it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TransportCommand {
@@ -135,19 +135,36 @@ pub enum TransportCommand {
     Play,
     /// Stands still.
     Pause,
-    /// To this many seconds after the first sample.
+    /// To this moment.
     Seek(f64),
+    /// To this moment, with what was before it: `before_s` seconds are sent in passing, in a fraction of a second.
+    Show {
+        /// The moment.
+        at_s: f64,
+        /// Seconds before it.
+        before_s: f64,
+    },
+    /// Stands still so many frames further on, or back.
+    Step(i64),
+    /// Stands still so many packets further on, or back.
+    StepPackets(i32),
+    /// Plays from the first moment to the second one again and again; `None` plays on to the end.
+    Loop(Option<(f64, f64)>),
     /// Times real time; 0 is as fast as possible.
     Speed(f64),
 }
 
-/// What is known of a replay.
+/// What is known of a replay. Seconds count from the first sample of the recording, whichever stream has it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct TransportStatus {
     /// The file.
     pub path: PathBuf,
-    /// Seconds after the first sample.
+    /// The stream of it that is played.
+    pub stream: String,
+    /// Seconds from the first sample to the next one to be sent.
     pub position_s: f64,
+    /// Index of the next sample to be sent.
+    pub sample: u64,
     /// Seconds from the first to the last sample.
     pub duration_s: f64,
     /// Times real time; 0 is as fast as possible.
@@ -156,6 +173,8 @@ pub struct TransportStatus {
     pub playing: bool,
     /// The last sample has been played.
     pub ended: bool,
+    /// Where it begins again, and from where.
+    pub loop_s: Option<(f64, f64)>,
     /// Seconds and label of each marker.
     pub markers: Arc<[(f64, String)]>,
     /// Seconds at which samples are missing, and how many seconds of them.
