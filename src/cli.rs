@@ -107,7 +107,7 @@ pub struct RunArgs {
 /// `replay`
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
-    /// The recording
+    /// The recording, or a file of another program
     pub recording: PathBuf,
     /// Another pipeline than the one the recording was made with
     #[arg(long, value_name = "CONFIG")]
@@ -124,6 +124,12 @@ pub struct ReplayArgs {
     /// Begins again at the end
     #[arg(long = "loop")]
     pub repeat: bool,
+    /// Shows the streams as they are, without the recording's pipeline
+    #[arg(long, conflicts_with = "config")]
+    pub view_only: bool,
+    /// Says at the end what every output has come to, to compare runs bit for bit; needs --headless
+    #[arg(long, requires = "headless", conflicts_with = "repeat")]
+    pub hash: bool,
     /// How to run it
     #[command(flatten)]
     pub options: RunOptions,

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod library;
 pub mod logging;
 mod mending;
+pub mod overview;
 mod pump;
 pub mod session;
 pub mod short_form;

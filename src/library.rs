@@ -1,10 +1,12 @@
 //! The recordings folder: what is in it, and how a recording becomes a pipeline again.
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
-use serde_json::{Map, json};
-use wavedeck_plane::{ConnectionConfig, PipelineConfig, StageConfig, StageRegistry};
-use wavedeck_recording::{ReadError, Recording, RecordingInfo};
+use anyhow::{Context, anyhow, bail};
+use serde_json::{Map, Value, json};
+use wavedeck_api::{link::Overflow, signal::SignalKind};
+use wavedeck_formats::Source;
+use wavedeck_plane::{ConnectionConfig, LockRule, OnFault, PipelineConfig, StageConfig, StageRegistry};
+use wavedeck_recording::{Recording, RecordingInfo, with_hint};
 
 use crate::snapshot::RecordingEntry;
 
@@ -24,11 +26,15 @@ pub struct ReplayOptions {
     pub to_s: f64,
     /// At the last sample: `stay`, `stop` or `loop`.
     pub at_end: &'static str,
+    /// The streams as they are, without the pipeline of the recording.
+    pub is_view_only: bool,
+    /// Every output is hashed, and nothing is dropped on the way.
+    pub is_hashed: bool,
 }
 
 impl Default for ReplayOptions {
     fn default() -> Self {
-        Self { speed: 1.0, from_s: 0.0, to_s: 0.0, at_end: "stay" }
+        Self { speed: 1.0, from_s: 0.0, to_s: 0.0, at_end: "stay", is_view_only: false, is_hashed: false }
     }
 }
 
@@ -85,28 +91,46 @@ fn remark(info: &RecordingInfo) -> String {
     }
 }
 
-/// The pipeline that replays a recording: its own one, or another, with the sources replaced by the recorded streams.
+/// The pipeline that replays a file: the one given, else the file's own, with the sources replaced by the streams of the
+/// file; for a file without one, or to view only, the streams in their units and nothing else.
 ///
 /// # Errors
-/// When the file is no recording, or the pipeline has no source of a recorded stream's name.
+/// When the file cannot be read, or the pipeline has no source of a stream's name.
 pub fn replay_config(
     path: &Path,
     pipeline: Option<PipelineConfig>,
     registry: &StageRegistry,
     options: &ReplayOptions,
 ) -> anyhow::Result<PipelineConfig> {
-    let with_hint = |error: ReadError| {
-        let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
-        anyhow::anyhow!("{error}{hint}")
-    };
-    let recording = Recording::open(path).map_err(with_hint)?;
+    let source = wavedeck_formats::open(path).map_err(|error| anyhow!("{}", with_hint(&error, error.hint())))?;
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut config = match pipeline {
-        Some(config) => config,
-        None => embedded(&recording)?,
+    let own = source.about().pipeline_json.as_deref().filter(|_| !options.is_view_only);
+    let mut config = match (pipeline, own) {
+        (Some(config), _) => with_sources(config, &path, &*source, registry, options)?,
+        (None, Some(text)) => {
+            let own = PipelineConfig::from_json(text);
+            let own =
+                own.context("the recording's own pipeline is not valid: give one with --config, or --view-only")?;
+            with_sources(own, &path, &*source, registry, options)?
+        }
+        (None, None) => viewer(&path, &*source, options)?,
     };
+    if options.is_hashed {
+        hash_all(&mut config, registry);
+    }
+    Ok(config)
+}
+
+/// A pipeline with its sources replaced by the streams of a file.
+fn with_sources(
+    mut config: PipelineConfig,
+    path: &Path,
+    source: &dyn Source,
+    registry: &StageRegistry,
+    options: &ReplayOptions,
+) -> anyhow::Result<PipelineConfig> {
     let mut is_replayed = false;
-    let names: Vec<String> = recording.streams().iter().map(|stream| stream.name.clone()).collect();
+    let names: Vec<String> = source.streams().iter().map(|stream| stream.name.clone()).collect();
     let sources: Vec<String> =
         config.stages.iter().filter(|stage| is_source(stage, registry)).map(|stage| stage.id.clone()).collect();
     for stage in config.stages.iter_mut().filter(|stage| is_source(stage, registry)) {
@@ -114,21 +138,8 @@ pub fn replay_config(
         let of_that_name = names.iter().find(|name| name.split('.').next() == Some(stage.id.as_str()));
         let stream = of_that_name.or_else(|| names.first().filter(|_| names.len() == 1 && sources.len() == 1));
         let Some(stream) = stream else { continue };
-        let mut params = Map::new();
-        params.insert("path".into(), json!(path));
-        params.insert("stream".into(), json!(stream));
-        params.insert("speed".into(), json!(options.speed));
-        params.insert("from_s".into(), json!(options.from_s));
-        params.insert("to_s".into(), json!(options.to_s));
-        params.insert("at_end".into(), json!(options.at_end));
-        *stage = StageConfig {
-            kind: "replay".into(),
-            params,
-            on_fault: stage.on_fault,
-            thread: None,
-            cpu: None,
-            id: stage.id.clone(),
-        };
+        let replay = replay_stage(stage.id.clone(), path, stream, options);
+        *stage = StageConfig { on_fault: stage.on_fault, ..replay };
         is_replayed = true;
     }
     if !is_replayed {
@@ -162,10 +173,76 @@ fn is_source(stage: &StageConfig, registry: &StageRegistry) -> bool {
     registry.get(&stage.kind).is_some_and(|descriptor| descriptor.inputs.is_empty())
 }
 
-fn embedded(recording: &Recording) -> anyhow::Result<PipelineConfig> {
-    let text =
-        recording.pipeline_json().context("the recording's own pipeline cannot be read: give one with --config")?;
-    PipelineConfig::from_json(&text).context("the recording's own pipeline is not valid: give one with --config")
+fn replay_stage(id: String, path: &Path, stream: &str, options: &ReplayOptions) -> StageConfig {
+    let params = json!({
+        "path": path, "stream": stream, "speed": options.speed, "from_s": options.from_s, "to_s": options.to_s,
+        "at_end": options.at_end,
+    });
+    stage(id, "replay", params)
+}
+
+fn stage(id: String, kind: &str, params: Value) -> StageConfig {
+    let params = if let Value::Object(params) = params { params } else { Map::new() };
+    StageConfig { id, kind: kind.into(), params, on_fault: OnFault::default(), thread: None, cpu: None }
+}
+
+fn connection(from: &str, to: &str) -> ConnectionConfig {
+    ConnectionConfig { from: from.into(), to: to.into(), capacity: None, overflow: Overflow::Block }
+}
+
+/// The streams of a file in their units, and unless they are only viewed a recorder for them.
+fn viewer(path: &Path, source: &dyn Source, options: &ReplayOptions) -> anyhow::Result<PipelineConfig> {
+    if source.streams().is_empty() {
+        bail!("{} has no stream to replay", path.display());
+    }
+    let (mut stages, mut connections) = (Vec::new(), Vec::new());
+    for stream in source.streams() {
+        let id = free_id(&stages, &stream.name);
+        stages.push(replay_stage(id.clone(), path, &stream.name, options));
+        let mut last = id.clone();
+        if stream.spec.kind == SignalKind::Counts {
+            last = free_id(&stages, &format!("{id}_units"));
+            stages.push(stage(last.clone(), "to_voltage", Value::Null));
+            connections.push(connection(&id, &last));
+        }
+        let end = free_id(&stages, &format!("{id}_end"));
+        stages.push(stage(end.clone(), "null", Value::Null));
+        connections.push(connection(&last, &end));
+    }
+    if !options.is_view_only {
+        let replays = stages.iter().filter(|stage| stage.kind == "replay").map(|stage| stage.id.clone());
+        let replays: Vec<String> = replays.collect();
+        let recorder = free_id(&stages, "record");
+        stages.push(stage(recorder.clone(), "record", Value::Null));
+        connections.extend(replays.iter().map(|id| connection(id, &recorder)));
+    }
+    let name = path.file_stem().map_or_else(|| "replay".into(), |name| name.to_string_lossy().into_owned());
+    let (lock, pools) = (LockRule::default(), Vec::new());
+    Ok(PipelineConfig { version: 1, name, lock, stages, connections, pools })
+}
+
+/// An id like `wanted` that no stage has.
+fn free_id(stages: &[StageConfig], wanted: &str) -> String {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
+    let wanted: String = wanted.chars().map(allowed).take(40).collect();
+    let wanted = if wanted.starts_with(|c: char| c.is_ascii_alphabetic()) { wanted } else { format!("s{wanted}") };
+    let candidates = std::iter::once(wanted.clone()).chain((2..).map(|n| format!("{wanted}_{n}")));
+    let mut free = candidates.filter(|id| stages.iter().all(|stage| stage.id != *id));
+    free.next().unwrap_or(wanted)
+}
+
+/// Hashes every output; all that is sent arrives.
+fn hash_all(config: &mut PipelineConfig, registry: &StageRegistry) {
+    let outputs: Vec<String> = config
+        .stages
+        .iter()
+        .filter_map(|stage| Some((stage, registry.get(&stage.kind)?)))
+        .flat_map(|(stage, descriptor)| descriptor.outputs.iter().map(|port| format!("{}.{}", stage.id, port.name)))
+        .collect();
+    let id = free_id(&config.stages, "hash");
+    config.stages.push(stage(id.clone(), "hash", Value::Null));
+    config.connections.iter_mut().for_each(|connection| connection.overflow = Overflow::Block);
+    config.connections.extend(outputs.iter().map(|output| connection(output, &id)));
 }
 
 fn dedup(connections: &mut Vec<ConnectionConfig>) {

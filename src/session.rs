@@ -15,7 +15,7 @@ use std::{
 use serde_json::Value;
 use wavedeck_api::{
     clock,
-    handle::{RecordCommand, RecorderStatus, RecordingState, TransportCommand},
+    handle::{RecordCommand, RecorderStatus, RecordingState, StreamHash, TransportCommand},
     stage::{Level, StageError},
     tap::Tap,
 };
@@ -54,6 +54,8 @@ pub enum Request {
         /// What it says.
         label: String,
     },
+    /// Takes note of what went wrong with a recording: the alarm goes.
+    Acknowledge,
     /// Changes parameters: all are checked before the first is posted. With a fixed one among them the pipeline is
     /// restarted with all of them, unless a recording is open.
     SetParams {
@@ -150,6 +152,8 @@ pub struct Closing {
     pub telemetry: Telemetry,
     /// What was recorded.
     pub recorders: Vec<RecorderStatus>,
+    /// What streams have come to, where a stage hashes them.
+    pub hashes: Vec<StreamHash>,
     /// Stages that were disabled.
     pub faults: u32,
     /// Seconds that the pipeline ran.
@@ -227,6 +231,13 @@ impl Session {
                     timestamp_ns: clock::now_ns(),
                 })?;
                 self.inner.journal.add(Level::Info, "marker", format!("'{label}' set by {by}"));
+            }
+            Request::Acknowledge => {
+                for recorder in runtime.recorders() {
+                    recorder
+                        .request(RecordCommand::Acknowledge)
+                        .map_err(|error| SessionError::State(error.to_string()))?;
+                }
             }
             Request::SetParams { changes } => return self.set_params(runtime, &changes, by),
             Request::Transport(command) => {
@@ -335,6 +346,7 @@ impl Session {
             report,
             telemetry: current.runtime.telemetry(),
             recorders: current.runtime.recorder_statuses(),
+            hashes: current.runtime.stream_hashes(),
             faults: current.runtime.faults(),
             seconds,
             errors: self.inner.journal.last_errors(),

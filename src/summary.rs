@@ -2,7 +2,10 @@
 use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
-use wavedeck_api::{handle::RecordingState, link::Overflow};
+use wavedeck_api::{
+    handle::{RecordingState, StreamHash},
+    link::Overflow,
+};
 
 use crate::{
     exit::Exit,
@@ -50,6 +53,9 @@ pub struct Summary {
     pub streams: Vec<StreamLine>,
     /// Each connection.
     pub edges: Vec<EdgeLine>,
+    /// What each stream has come to, where a stage hashes them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hashes: Vec<StreamHash>,
     /// Recordings that were closed.
     pub recordings: Vec<PathBuf>,
     /// Why a recording failed.
@@ -144,6 +150,7 @@ impl Summary {
             shed: telemetry.shed_samples(),
             streams,
             edges: edges.collect(),
+            hashes: closing.hashes.clone(),
             recordings: finished.filter_map(|status| status.path.clone()).collect(),
             recording_error: closing.recorders.iter().find_map(|status| status.error.clone()),
             faults: closing.faults,
@@ -183,6 +190,9 @@ impl fmt::Display for Summary {
                 "  {:<28} {:>12} {:>12} {:>12} {:>9}",
                 edge.edge, edge.produced, edge.consumed, edge.dropped, edge.in_flight
             )?;
+        }
+        for StreamHash { stream, hash, samples, runs } in &self.hashes {
+            writeln!(f, "  hash {stream:<23} {hash}  {samples} samples in {runs} runs")?;
         }
         for path in &self.recordings {
             writeln!(f, "  recording: {}", path.display())?;

@@ -8,6 +8,7 @@ pub mod filter;
 #[cfg(test)]
 mod fixtures;
 pub mod gain;
+pub mod hash;
 pub mod null;
 pub mod record;
 pub mod replay;

@@ -31,6 +31,7 @@ static PARAMS: &[ParamSpec] = &[
     ParamSpec::text("operator", "").help("Who records; kept in the file."),
     ParamSpec::text("subject", "").help("Who or what is recorded; kept in the file."),
     ParamSpec::text("notes", "").help("Anything else worth keeping in the file."),
+    ParamSpec::text("markers", "").help("Labels of the markers of the keys F1 to F9, with commas between them."),
     ParamSpec::bool("plain", false).help("Store plain numbers: larger, but any MCAP tool can read them."),
     ParamSpec::int("max_pending_mb", 64, 1..=4096)
         .unit("MB")

@@ -322,7 +322,11 @@ impl Replay {
             _ => self.out.max_batch,
         };
         let out = &mut self.out;
-        let Some(frames) = self.cursor.send(most, end, |block, frames| out.send(block, frames)) else { return false };
+        let send = |block: &DecodedBatch, frames: Range<u32>| {
+            let marks = self.facts.marks(block.first_index + u64::from(frames.start));
+            out.send(block, frames, marks)
+        };
+        let Some(frames) = self.cursor.send(most, end, send) else { return false };
         match &mut self.motion {
             Motion::Frames(left) => *left = left.saturating_sub(u64::from(frames)),
             Motion::Packets(left) => *left = left.saturating_sub(1),
@@ -338,14 +342,14 @@ impl Replay {
 
 impl Out {
     /// Sends frames of a block; false if no buffer was free.
-    fn send(&mut self, block: &DecodedBatch, frames: Range<u32>) -> bool {
+    fn send(&mut self, block: &DecodedBatch, frames: Range<u32>, marks: Flags) -> bool {
         let first = block.first_index + u64::from(frames.start);
         let header = PacketHeader {
             first_sample: first,
             timestamp_ns: self.began_ns + self.rate.nanoseconds_at(first.saturating_sub(self.first)),
             batch_size: frames.len() as u32,
             channels: u16::try_from(self.channels).unwrap_or(u16::MAX),
-            flags: if frames.start == 0 { block.flags.with(self.marks) } else { self.marks },
+            flags: if frames.start == 0 { block.flags.with(marks).with(self.marks) } else { self.marks },
             ..PacketHeader::default()
         };
         let range = frames.start as usize * self.channels..frames.end as usize * self.channels;

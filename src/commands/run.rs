@@ -54,7 +54,14 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
         (false, true) => "stop",
         (false, false) => "stay",
     };
-    let options = ReplayOptions { speed: args.speed, from_s: seconds(args.from), to_s: seconds(args.to), at_end };
+    let options = ReplayOptions {
+        speed: args.speed,
+        from_s: seconds(args.from),
+        to_s: seconds(args.to),
+        at_end,
+        is_view_only: args.view_only,
+        is_hashed: args.hash,
+    };
     let config = library::replay_config(&args.recording, pipeline, &registry, &options).map_err(Failure::usage)?;
     start(config_file::configured(config, &args.options.set)?, &args.recording, &args.options, Purpose::Replay)
 }

@@ -30,6 +30,10 @@ pub enum Action {
     Finish,
     /// Sets a numbered marker at once.
     Mark,
+    /// Sets the marker of a key, from 1 on.
+    MarkWithKey(u8),
+    /// Takes note of an alarm, which goes.
+    Acknowledge,
     /// Asks for the text of a marker.
     MarkWithText,
     /// Pauses or resumes the pipeline.
@@ -58,6 +62,22 @@ pub enum Action {
     SeekBy(i32),
     /// Moves the replay to its beginning or end.
     SeekToEnd(Way),
+    /// Moves the replay to the next marker, or the one before.
+    NextMarker(Way),
+    /// Moves the replay to the next gap, or the one before.
+    NextGap(Way),
+    /// Asks for the time to move the replay to.
+    AskTime,
+    /// Moves the replay by a frame.
+    StepFrame(Way),
+    /// Moves the replay by a packet.
+    StepPacket(Way),
+    /// Takes this moment for the beginning of a loop.
+    LoopFrom,
+    /// Takes this moment for the end of the loop.
+    LoopTo,
+    /// Plays on behind the end of the loop.
+    NoLoop,
     /// Changes the speed of the replay.
     Speed(Way),
     /// Goes back to the live pipeline.
@@ -159,7 +179,7 @@ impl Places {
             Some(Layer::Help { .. }) => Self::HELP,
             Some(Layer::AskFinish { .. }) => Self::ASK_FINISH,
             Some(Layer::AskQuit) => Self::ASK_QUIT,
-            Some(Layer::MarkerText(_) | Layer::Field(_)) => Self::TYPING,
+            Some(Layer::MarkerText(_) | Layer::GoTo(_) | Layer::Field(_)) => Self::TYPING,
         }
     }
 }

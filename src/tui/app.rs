@@ -60,6 +60,8 @@ pub enum Layer {
     AskQuit,
     /// The text of a marker.
     MarkerText(LineEdit),
+    /// The time that the replay is to go to.
+    GoTo(LineEdit),
     /// The value of a parameter.
     Field(FieldEdit),
 }
@@ -139,6 +141,8 @@ pub struct App {
     pub newest_sample: u64,
     /// Target of the last seek in seconds, and until when a further seek starts from it.
     pub sought: Option<(f64, Duration)>,
+    /// Where a loop of the replay is to begin.
+    pub loop_from: Option<f64>,
     /// No signs outside ASCII.
     pub is_plain: bool,
     /// A recording is being replayed.
@@ -182,6 +186,7 @@ impl App {
             self.marks.clear();
             self.is_frozen = false;
             self.watched = None;
+            (self.sought, self.loop_from) = (None, None);
         }
         self.is_replay = snapshot.transport.is_some();
         let gone = self.form.fit_to(snapshot);

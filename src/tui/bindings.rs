@@ -29,6 +29,11 @@ fn is_recording(_: &App, snapshot: &Snapshot) -> Result<(), &'static str> {
     }
 }
 
+fn has_alarm(_: &App, snapshot: &Snapshot) -> Result<(), &'static str> {
+    let has_alarm = snapshot.recorder.as_ref().is_some_and(|recorder| recorder.error.is_some());
+    if has_alarm { Ok(()) } else { Err("there is no alarm") }
+}
+
 fn can_record(_: &App, snapshot: &Snapshot) -> Result<(), &'static str> {
     match snapshot.recording {
         RecordingState::Finishing => Err("the last recording is still being finished"),
@@ -102,6 +107,42 @@ static TABLE: &[Entry] = &[
     entry(Action::MarkWithText, &[Key::Char('M')], |_, _| "mark text", "set a marker with a text", Places::VIEWS)
         .if_only(is_recording)
         .quiet(),
+    entry(
+        Action::Acknowledge,
+        &[Key::Char('!')],
+        |_, _| "acknowledge",
+        "take note of the alarm about a recording: it goes",
+        Places::VIEWS,
+    )
+    .if_only(has_alarm)
+    .quiet(),
+    entry(Action::MarkWithKey(1), &[Key::F(1)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
+        .if_only(is_recording)
+        .quiet(),
+    entry(Action::MarkWithKey(2), &[Key::F(2)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
+        .if_only(is_recording)
+        .quiet(),
+    entry(Action::MarkWithKey(3), &[Key::F(3)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
+        .if_only(is_recording)
+        .quiet(),
+    entry(Action::MarkWithKey(4), &[Key::F(4)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
+        .if_only(is_recording)
+        .quiet(),
+    entry(Action::MarkWithKey(5), &[Key::F(5)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
+        .if_only(is_recording)
+        .quiet(),
+    entry(Action::MarkWithKey(6), &[Key::F(6)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
+        .if_only(is_recording)
+        .quiet(),
+    entry(Action::MarkWithKey(7), &[Key::F(7)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
+        .if_only(is_recording)
+        .quiet(),
+    entry(Action::MarkWithKey(8), &[Key::F(8)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
+        .if_only(is_recording)
+        .quiet(),
+    entry(Action::MarkWithKey(9), &[Key::F(9)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
+        .if_only(is_recording)
+        .quiet(),
     // The replay.
     entry(Action::PlayPause, &[Key::Char(' ')], play_name, "play or pause the replay", REPLAYS).when(When::Replay),
     entry(Action::SeekBy(-1), &[Key::Left], |_, _| "1 s", "a second back", REPLAYS).when(When::Replay),
@@ -110,6 +151,35 @@ static TABLE: &[Entry] = &[
     entry(Action::SeekBy(10), &[Key::ShiftRight], |_, _| "10 s", "ten seconds on", REPLAYS).when(When::Replay),
     entry(Action::Speed(Way::Back), &[Key::Char('<')], |_, _| "speed", "play slower", REPLAYS).when(When::Replay),
     entry(Action::Speed(Way::On), &[Key::Char('>')], |_, _| "speed", "play faster", REPLAYS).when(When::Replay),
+    entry(Action::NextMarker(Way::On), &[Key::Char('n')], |_, _| "marker", "to the next marker", REPLAYS)
+        .when(When::Replay),
+    entry(Action::NextMarker(Way::Back), &[Key::Char('N')], |_, _| "marker", "to the marker before", REPLAYS)
+        .when(When::Replay),
+    entry(Action::AskTime, &[Key::Char('g')], |_, _| "go to", "to a time that is typed", REPLAYS).when(When::Replay),
+    entry(Action::LoopFrom, &[Key::Char('A')], |_, _| "loop", "a loop begins here", REPLAYS).when(When::Replay),
+    entry(Action::LoopTo, &[Key::Char('B')], |_, _| "loop", "the loop ends here: plays it again and again", REPLAYS)
+        .when(When::Replay),
+    entry(Action::NoLoop, &[Key::Char('L')], |_, _| "loop", "no loop: plays on to the end", REPLAYS)
+        .when(When::Replay)
+        .quiet(),
+    entry(Action::NextGap(Way::On), &[Key::Char('x')], |_, _| "gap", "to the next gap", REPLAYS)
+        .when(When::Replay)
+        .quiet(),
+    entry(Action::NextGap(Way::Back), &[Key::Char('X')], |_, _| "gap", "to the gap before", REPLAYS)
+        .when(When::Replay)
+        .quiet(),
+    entry(Action::StepFrame(Way::Back), &[Key::Char(',')], |_, _| "step", "stand still a frame back", REPLAYS)
+        .when(When::Replay)
+        .quiet(),
+    entry(Action::StepFrame(Way::On), &[Key::Char('.')], |_, _| "step", "stand still a frame further on", REPLAYS)
+        .when(When::Replay)
+        .quiet(),
+    entry(Action::StepPacket(Way::Back), &[Key::Char('{')], |_, _| "step", "stand still a packet back", REPLAYS)
+        .when(When::Replay)
+        .quiet(),
+    entry(Action::StepPacket(Way::On), &[Key::Char('}')], |_, _| "step", "stand still a packet further on", REPLAYS)
+        .when(When::Replay)
+        .quiet(),
     entry(Action::Speed(Way::Back), &[Key::Char('-')], |_, _| "speed", "play slower", Places::RECORDINGS)
         .when(When::Replay)
         .quiet(),

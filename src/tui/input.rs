@@ -143,6 +143,7 @@ fn escape(bytes: &[u8]) -> Head {
         Some(b'[') => control_sequence(bytes),
         Some(b'O') => match bytes.get(2) {
             None => Head::Incomplete,
+            Some(last @ b'P'..=b'S') => Head::Key(3, Key::F(last - b'P' + 1)),
             Some(last) => cursor_key(*last, false).map_or(Head::Skip(3), |key| Head::Key(3, key)),
         },
         // A string (DCS, OSC, ...) is an answer of the terminal: up to its end.
@@ -163,6 +164,14 @@ fn string(bytes: &[u8]) -> Head {
 
 fn control_sequence(bytes: &[u8]) -> Head {
     let body = &bytes[2..];
+    // The first function keys of a Linux console.
+    if body.first() == Some(&b'[') {
+        return match body.get(1) {
+            None => Head::Incomplete,
+            Some(last @ b'A'..=b'E') => Head::Key(4, Key::F(last - b'A' + 1)),
+            Some(_) => Head::Skip(4),
+        };
+    }
     let Some(end) = body.iter().position(|byte| (0x40..0x7f).contains(byte)) else {
         return if bytes.len() > MAX_SEQUENCE { Head::Skip(bytes.len()) } else { Head::Incomplete };
     };
@@ -181,6 +190,10 @@ fn control_sequence(bytes: &[u8]) -> Head {
             3 => Some(Key::Delete),
             5 => Some(Key::PageUp),
             6 => Some(Key::PageDown),
+            // Function keys by the numbers of a VT220, which leave some out.
+            11..=15 => Some(Key::F(first as u8 - 10)),
+            17..=21 => Some(Key::F(first as u8 - 11)),
+            23 | 24 => Some(Key::F(first as u8 - 12)),
             _ => None,
         },
         last => cursor_key(last, shifted),
@@ -226,6 +239,12 @@ mod tests {
         ];
         let got = keys("R\x1b[A\x1b[1;2C\x1b[6~\x1bOH\x1b[Zµ\x03".as_bytes());
         assert_eq!(got, expected.map(Input::Key));
+    }
+
+    #[test]
+    fn function_keys_come_in_both_ways_of_writing() {
+        let expected = [1, 4, 5, 1, 5, 6, 10, 11, 12].map(|number| Input::Key(Key::F(number)));
+        assert_eq!(keys(b"\x1bOP\x1bOS\x1b[[E\x1b[11~\x1b[15~\x1b[17~\x1b[21~\x1b[23~\x1b[24~"), expected);
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub enum Key {
     Tab,
     /// Tab with shift.
     BackTab,
+    /// Function key, from 1 on.
+    F(u8),
     /// Rubs out to the left.
     Backspace,
     /// Rubs out to the right.
@@ -63,6 +65,7 @@ impl Key {
             Self::Escape => "Esc".into(),
             Self::Tab => "Tab".into(),
             Self::BackTab => pick("⇧Tab", "Shift-Tab"),
+            Self::F(number) => format!("F{number}"),
             Self::Backspace => "Backspace".into(),
             Self::Delete => "Del".into(),
         }

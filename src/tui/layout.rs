@@ -58,7 +58,12 @@ impl Size {
     pub fn lane_room(self, is_replay: bool) -> LaneRoom {
         let frame = if self.has_frames() { 2 } else { 0 };
         // A replay has its bar there; where there is a side panel it tells the rest.
-        let below = if self.body_rows() < 18 || (self.has_frames() && !is_replay) { 2 } else { 4 };
+        let below = match (self.body_rows() < 18, self.has_frames(), is_replay) {
+            (true, _, _) | (_, true, false) => 2,
+            // With an overview of the file over the bar.
+            (_, true, true) => 5,
+            (_, false, _) => 4,
+        };
         LaneRoom { rows: self.body_rows().saturating_sub(frame + below), below }
     }
 }

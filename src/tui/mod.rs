@@ -19,6 +19,7 @@ mod pen;
 mod perform;
 pub mod rates;
 pub mod readout;
+mod replaying;
 mod run;
 pub mod scale;
 pub mod scene;

@@ -82,6 +82,7 @@ impl Performer {
             Effect::RecordResume => Request::RecordResume,
             Effect::RecordFinish => Request::RecordFinish,
             Effect::Marker(label) => Request::Marker { label },
+            Effect::Acknowledge => Request::Acknowledge,
             Effect::Pause => Request::Pause,
             Effect::Resume => Request::Resume,
             Effect::Transport(command) => Request::Transport(command),

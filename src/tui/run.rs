@@ -22,7 +22,7 @@ use super::{
     theme::Theme,
     update,
 };
-use crate::{session::Session, signals::Signals, snapshot::Snapshot};
+use crate::{overview::Overview, session::Session, signals::Signals, snapshot::Snapshot};
 
 /// Time between two looks at the session.
 const LOOK: Duration = Duration::from_millis(100);
@@ -40,6 +40,7 @@ pub(super) struct Desk<'a> {
     app: App,
     snapshot: Snapshot,
     feed: Feed,
+    overview: Option<Overview>,
     rates: Rates,
     readout: Readout,
     decoder: Decoder,
@@ -66,6 +67,7 @@ impl<'a> Desk<'a> {
             app,
             snapshot: session.snapshot(),
             feed: Feed::default(),
+            overview: None,
             rates: Rates::default(),
             readout: Readout::default(),
             decoder: Decoder::default(),
@@ -185,6 +187,11 @@ impl<'a> Desk<'a> {
             self.performer.perform(&mut self.app, vec![update::Effect::ReadRecordings]);
         }
         self.rates.notice(&self.snapshot);
+        match &self.snapshot.transport {
+            None => self.overview = None,
+            Some(of) if self.overview.as_ref().is_some_and(|known| known.is_of(&of.path, &of.stream)) => {}
+            Some(of) => self.overview = Some(Overview::begin(&of.path, &of.stream)),
+        }
         self.feed.follow(self.session, &mut self.app, &self.snapshot);
         self.is_dirty = true;
     }
@@ -207,6 +214,7 @@ impl<'a> Desk<'a> {
             app: &self.app,
             snapshot: &self.snapshot,
             history: self.feed.shown(),
+            overview: self.overview.as_ref(),
             readout: &self.readout,
             rates: &self.rates,
         };

@@ -1,6 +1,6 @@
 //! What a frame is drawn from.
 use super::{app::App, history::History, rates::Rates, readout::Readout};
-use crate::snapshot::Snapshot;
+use crate::{overview::Overview, snapshot::Snapshot};
 
 /// All that a frame is drawn from.
 pub struct Scene<'a> {
@@ -10,6 +10,8 @@ pub struct Scene<'a> {
     pub snapshot: &'a Snapshot,
     /// Waves of the watched output.
     pub history: Option<&'a History>,
+    /// The whole file that is replayed.
+    pub overview: Option<&'a Overview>,
     /// Numbers beside the waves.
     pub readout: &'a Readout,
     /// What moves per second.

@@ -52,7 +52,8 @@ pub fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
         match layer {
             Layer::Help { scroll } => views::help::render(frame, *scroll, scene, theme),
             Layer::AskQuit => views::popups::ask_quit(frame, scene, theme),
-            Layer::MarkerText(line) => views::popups::marker_text(frame, line, theme),
+            Layer::MarkerText(line) => views::popups::text(frame, "Marker", line, theme),
+            Layer::GoTo(line) => views::popups::text(frame, "Go to: 83, 1:23.5, +10, -10", line, theme),
             // Shown in the message line and in the form.
             Layer::AskFinish { .. } | Layer::Field(_) => {}
         }
@@ -111,6 +112,15 @@ fn message(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) 
         let text = pen::plain(&format!(" {sign}{}", message.text), theme);
         let role = if message.level == Level::Info { Role::Text } else { role };
         pen::line(frame, area, 0, Line::from(span(pen::fit(&text, width, theme), role, theme)));
+        return;
+    }
+    let alarm = scene.snapshot.recorder.as_ref().and_then(|recorder| recorder.error.as_ref());
+    if let Some(alarm) = alarm {
+        let acknowledge = "  ! acknowledges";
+        let (sign, role) = level(Level::Error);
+        let text =
+            pen::fit(&pen::plain(&format!(" {sign}{alarm}"), theme), width.saturating_sub(acknowledge.len()), theme);
+        pen::line(frame, area, 0, Line::from(vec![span(text, role, theme), span(acknowledge, Role::Key, theme)]));
         return;
     }
     let is_shown_elsewhere = app.view == View::Log || app.size.has_log_panel();

@@ -58,6 +58,7 @@ impl Stand {
         let scene = Scene {
             app: &self.app,
             snapshot: &self.snapshot,
+            overview: None,
             history: Some(&self.history),
             readout: &self.readout,
             rates: &self.rates,

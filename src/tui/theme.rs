@@ -102,6 +102,8 @@ pub struct Signs {
     pub gauge_ends: (&'static str, &'static str),
     /// A horizontal line.
     pub line: &'static str,
+    /// How much something moves, from hardly to most.
+    pub heights: &'static [&'static str],
     /// The left, right and position of a scrub bar.
     pub scrub: (&'static str, &'static str, &'static str),
     /// Something was left out.
@@ -128,6 +130,7 @@ const UNICODE: Signs = Signs {
     gauge: ("█", "·"),
     gauge_ends: ("▕", "▏"),
     line: "─",
+    heights: &["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
     scrub: ("├", "┤", "┃"),
     more: "…",
     wrong: "✗",
@@ -151,6 +154,7 @@ const PLAIN: Signs = Signs {
     gauge: ("#", "."),
     gauge_ends: ("[", "]"),
     line: "-",
+    heights: &[".", ":", "-", "=", "+", "*", "%", "@"],
     scrub: ("|", "|", "#"),
     more: "~",
     wrong: "!",

@@ -17,7 +17,7 @@ use super::{
     key::Key,
     lanes::{Middle, TIME_BASES},
     line_edit::LineEdit,
-    scale,
+    replaying, scale,
 };
 use crate::snapshot::Snapshot;
 
@@ -34,6 +34,8 @@ pub enum Effect {
     RecordFinish,
     /// Sets a marker.
     Marker(String),
+    /// Takes note of an alarm.
+    Acknowledge,
     /// Holds the pipeline.
     Pause,
     /// Lets the pipeline run.
@@ -56,13 +58,8 @@ pub enum Effect {
 
 /// Time in which a finish must be confirmed.
 const FINISH_ASKED: Duration = Duration::from_secs(3);
-/// Time after a seek in which another one starts from its target and not from the position, which lags behind.
-const SEEK_FOLLOWS: Duration = Duration::from_millis(500);
 /// Lines that a page key moves by.
 const PAGE: usize = 10;
-/// Speeds of the replay; 0 is as fast as possible.
-const SPEEDS: [f64; 11] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 100.0, 0.0];
-
 /// Takes what a person did.
 pub fn input(app: &mut App, snapshot: &Snapshot, input: Input) -> Vec<Effect> {
     match input {
@@ -140,9 +137,23 @@ pub fn update(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect>
             };
             app.log.back = 0;
         }
-        Action::PlayPause | Action::SeekBy(_) | Action::SeekToEnd(_) | Action::Speed(_) => {
-            return transport(app, snapshot, &action);
+        Action::MarkWithKey(number) => {
+            let label = marker_of_key(snapshot, number);
+            return mark(app, label);
         }
+        Action::Acknowledge => return vec![Effect::Acknowledge],
+        Action::PlayPause
+        | Action::SeekBy(_)
+        | Action::SeekToEnd(_)
+        | Action::NextMarker(_)
+        | Action::NextGap(_)
+        | Action::AskTime
+        | Action::StepFrame(_)
+        | Action::StepPacket(_)
+        | Action::LoopFrom
+        | Action::LoopTo
+        | Action::NoLoop
+        | Action::Speed(_) => return replaying::transport(app, snapshot, &action),
         Action::Accept | Action::Type(_) | Action::Paste(_) => return typing(app, snapshot, action),
         Action::Stage(_) | Action::Step(_) | Action::Edit | Action::Apply | Action::Undo | Action::Default => {
             return form(app, snapshot, &action);
@@ -206,6 +217,15 @@ fn mark(app: &mut App, label: String) -> Vec<Effect> {
     vec![Effect::Marker(label)]
 }
 
+/// What a recorder calls the marker of a key, else the key itself.
+fn marker_of_key(snapshot: &Snapshot, number: u8) -> String {
+    let recorder = snapshot.stages.iter().find(|stage| stage.kind == "record");
+    let labels = recorder.and_then(|stage| stage.params.iter().find(|(spec, _)| spec.key == "markers"));
+    let labels = labels.map_or_else(String::new, |(_, value)| value.to_string());
+    let label = labels.split(',').nth(usize::from(number.saturating_sub(1))).map(str::trim);
+    label.filter(|label| !label.is_empty()).map_or_else(|| format!("F{number}"), ToOwned::to_owned)
+}
+
 fn line(app: &mut App, snapshot: &Snapshot, action: &Action) {
     let (way, by) = match action {
         Action::Line(way) => (*way, 1),
@@ -249,42 +269,6 @@ fn open(app: &mut App, snapshot: &Snapshot) -> Vec<Effect> {
             Vec::new()
         }
     }
-}
-
-fn transport(app: &mut App, snapshot: &Snapshot, action: &Action) -> Vec<Effect> {
-    let Some(transport) = &snapshot.transport else { return Vec::new() };
-    let from = match app.sought {
-        Some((target, until)) if until > app.now => target,
-        _ => transport.position_s,
-    };
-    let command = match action {
-        Action::PlayPause if transport.playing => TransportCommand::Pause,
-        Action::PlayPause if transport.ended => {
-            app.sought = None;
-            return [TransportCommand::Seek(0.0), TransportCommand::Play].map(Effect::Transport).into();
-        }
-        Action::PlayPause => TransportCommand::Play,
-        Action::SeekBy(seconds) => {
-            let target = (from + f64::from(*seconds)).clamp(0.0, transport.duration_s.max(0.0));
-            app.sought = Some((target, app.now + SEEK_FOLLOWS));
-            TransportCommand::Seek(target)
-        }
-        Action::SeekToEnd(Way::Back) => TransportCommand::Seek(0.0),
-        Action::SeekToEnd(Way::On) => TransportCommand::Seek(transport.duration_s),
-        Action::Speed(way) => {
-            let here = SPEEDS.iter().position(|speed| *speed >= transport.speed && transport.speed > 0.0);
-            let next = SPEEDS[way.moved(here.unwrap_or(SPEEDS.len() - 1), 1, SPEEDS.len())];
-            app.say(Level::Info, format!("speed {}", speed_name(next)));
-            TransportCommand::Speed(next)
-        }
-        _ => return Vec::new(),
-    };
-    vec![Effect::Transport(command)]
-}
-
-/// `x1`, `x0.25`, `max`.
-pub fn speed_name(speed: f64) -> String {
-    if speed == 0.0 { "max".into() } else { format!("x{speed}") }
 }
 
 fn waves(app: &mut App, snapshot: &Snapshot, action: &Action) {
@@ -350,7 +334,7 @@ fn waves(app: &mut App, snapshot: &Snapshot, action: &Action) {
 
 fn typing(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect> {
     let line = match app.layers.last_mut() {
-        Some(Layer::MarkerText(line)) => line,
+        Some(Layer::MarkerText(line) | Layer::GoTo(line)) => line,
         Some(Layer::Field(edit)) => &mut edit.line,
         _ => return Vec::new(),
     };
@@ -372,6 +356,7 @@ fn accept(app: &mut App, snapshot: &Snapshot) -> Vec<Effect> {
             let label = if text.is_empty() { app.next_marker(snapshot) } else { text };
             mark(app, label)
         }
+        Some(Layer::GoTo(line)) => replaying::go_to_typed(app, snapshot, line.text().trim()),
         Some(Layer::Field(mut edit)) => {
             match edit.value() {
                 Ok(value) => app.form.stage_value(snapshot, value),

@@ -261,10 +261,16 @@ fn seeks_in_quick_succession_add_up() {
     let mut app = App::default();
     press(&mut app, &snapshot, Key::Right);
     let effects = press(&mut app, &snapshot, Key::ShiftRight);
-    assert_eq!(effects, [Effect::Transport(TransportCommand::Seek(203.5))]);
+    assert_eq!(effects, [Effect::Transport(TransportCommand::Show { at_s: 203.5, before_s: 10.0 })]);
     app.pass_time(Duration::from_secs(1));
-    assert_eq!(press(&mut app, &snapshot, Key::Left), [Effect::Transport(TransportCommand::Seek(191.5))]);
-    assert_eq!(press(&mut app, &snapshot, Key::End), [Effect::Transport(TransportCommand::Seek(763.0))]);
+    assert_eq!(
+        press(&mut app, &snapshot, Key::Left),
+        [Effect::Transport(TransportCommand::Show { at_s: 191.5, before_s: 10.0 })]
+    );
+    assert_eq!(
+        press(&mut app, &snapshot, Key::End),
+        [Effect::Transport(TransportCommand::Show { at_s: 763.0, before_s: 10.0 })]
+    );
 }
 
 #[test]
@@ -275,11 +281,40 @@ fn the_speed_has_steps_and_ends() {
     if let Some(transport) = &mut snapshot.transport {
         transport.speed = 0.25;
     }
-    assert_eq!(press(&mut app, &snapshot, Key::Char('<')), [Effect::Transport(TransportCommand::Speed(0.25))]);
+    assert_eq!(press(&mut app, &snapshot, Key::Char('<')), [Effect::Transport(TransportCommand::Speed(0.1))]);
     if let Some(transport) = &mut snapshot.transport {
         transport.speed = 0.0;
     }
     assert_eq!(press(&mut app, &snapshot, Key::Char('<')), [Effect::Transport(TransportCommand::Speed(100.0))]);
+}
+
+#[test]
+fn a_key_sets_the_marker_that_the_recorder_names() {
+    let mut snapshot = fixtures::recording();
+    let mut app = App::default();
+    assert_eq!(press(&mut app, &snapshot, Key::F(2)), [Effect::Marker("F2".into())]);
+    let spec = wavedeck_api::param::ParamSpec::text("markers", "");
+    snapshot.stages = [crate::snapshot::StageParams {
+        id: "rec".into(),
+        kind: "record",
+        summary: "",
+        params: vec![(Box::leak(Box::new(spec)) as &_, wavedeck_api::param::ParamValue::Text("stim, blink,".into()))],
+    }]
+    .into();
+    assert_eq!(press(&mut app, &snapshot, Key::F(2)), [Effect::Marker("blink".into())]);
+    assert_eq!(press(&mut app, &snapshot, Key::F(3)), [Effect::Marker("F3".into())]);
+    assert!(press(&mut app, &fixtures::snapshot(), Key::F(1)).is_empty(), "nothing is being recorded");
+}
+
+#[test]
+fn an_alarm_is_acknowledged_where_there_is_one() {
+    let mut snapshot = fixtures::recording();
+    let mut app = App::default();
+    assert!(press(&mut app, &snapshot, Key::Char('!')).is_empty());
+    if let Some(recorder) = &mut snapshot.recorder {
+        recorder.error = Some("the disk is full".into());
+    }
+    assert_eq!(press(&mut app, &snapshot, Key::Char('!')), [Effect::Acknowledge]);
 }
 
 #[test]

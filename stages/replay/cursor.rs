@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use wavedeck_api::prelude::*;
 use wavedeck_formats::{Blocks, Source, SourceError, SourceStream};
-use wavedeck_recording::DecodedBatch;
+use wavedeck_recording::{DecodedBatch, GapReason};
 
 /// A stream of a file, and a place in it.
 pub(super) struct Cursor {
@@ -90,6 +90,8 @@ pub(super) struct Facts {
     pub(super) rate: Rate,
     /// From the first sample of the file to the last one of any stream.
     pub(super) duration_s: f64,
+    /// Indices before which samples are missing because a person wanted it, in order.
+    resumed: Vec<u64>,
 }
 
 impl Facts {
@@ -108,6 +110,9 @@ impl Facts {
             offset(number) as f64 / 1e9 + (of.end_index - of.first_index.min(of.end_index)) as f64 / of.spec.rate.hz()
         };
         let of = &source.streams()[stream];
+        let is_wanted = |reason: &str| GapReason::ALL.iter().any(|of| of.as_str() == reason && !of.is_loss());
+        let wanted = source.missing().iter().filter(|run| run.stream == stream && is_wanted(&run.reason));
+        let resumed = wanted.map(|run| run.first_index.saturating_add(run.n));
         Ok(Self {
             begin_ns,
             first: of.first_index,
@@ -115,7 +120,13 @@ impl Facts {
             end: of.end_index.max(of.first_index),
             rate: of.spec.rate,
             duration_s: source.streams().iter().enumerate().map(length).fold(0.0, f64::max),
+            resumed: resumed.collect(),
         })
+    }
+
+    /// How a packet that begins with this sample is marked: what a person left out is not lost.
+    pub(super) fn marks(&self, index: u64) -> Flags {
+        if self.resumed.binary_search(&index).is_ok() { Flags::RESUMED } else { Flags::NONE }
     }
 
     /// Index of the sample at a moment, between the first one and the end.

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 use wavedeck_api::{clock::Anchor, testing::Harness};
-use wavedeck_recording::{Event, GapTracker, RecordingOptions, RecordingWriter, StreamInfo};
+use wavedeck_recording::{Event, Gap, GapReason, GapTracker, RecordingOptions, RecordingWriter, StreamInfo};
 
 use super::*;
 use crate::fixtures;
@@ -501,4 +501,23 @@ fn a_loop_in_which_nothing_is_stands_still_and_none_is_no_loop() {
     ask(&stage, TransportCommand::Loop(Some((0.08, 0.16))));
     assert_eq!(run(&mut stage), []);
     assert!(!status(&stage).playing && !status(&stage).ended);
+}
+
+#[test]
+fn what_a_person_left_out_is_not_lost() {
+    let dir = tempdir().expect("a directory");
+    let mut writer = writer(dir.path(), &[("eeg", fixtures::counts(2, FRAMES))]);
+    let mut put = |run: std::ops::Range<u64>, reason| {
+        let header = header(run.start, 10, 2);
+        if let Some(reason) = reason {
+            writer.gap(0, &Gap { first_index: run.start - 15, n: 15, reason }, header.timestamp_ns).expect("noted");
+        }
+        writer.batch_counts(0, &header, &samples(run), header.timestamp_ns).expect("taken");
+    };
+    put(0..10, None);
+    put(25..35, Some(GapReason::Paused));
+    put(50..60, Some(GapReason::Device));
+    let mut stage = replay(&writer.finish().expect("closed").path, json!({}));
+    let marks: Vec<bool> = run(&mut stage).iter().map(|(header, _)| header.flags.has(Flags::RESUMED)).collect();
+    assert_eq!(marks, [false, true, false]);
 }

@@ -9,7 +9,9 @@ use std::{
 
 use crate::{
     bell::Bell,
-    handle::{RecorderHandle, RecorderSeat, RecorderStatus, TransportHandle, TransportSeat, TransportStatus, handle},
+    handle::{
+        Hashes, RecorderHandle, RecorderSeat, RecorderStatus, TransportHandle, TransportSeat, TransportStatus, handle,
+    },
     link::{LinkReceiver, LinkStats, link},
     packet::Flags,
     param::{ParamError, ParamSet},
@@ -95,6 +97,8 @@ pub struct Wiring {
     pub recorder: Option<Arc<RecorderHandle>>,
     /// Set by a stage that replays.
     pub transport: Option<Arc<TransportHandle>>,
+    /// Set by a stage that hashes streams.
+    pub hashes: Option<Hashes>,
 }
 
 /// An input port of a [`Wiring`].
@@ -279,6 +283,11 @@ impl<'a> BuildContext<'a> {
         let (ours, seat) = handle(self.wiring.bell.clone(), first);
         self.wiring.transport = Some(Arc::new(ours));
         seat
+    }
+
+    /// Makes this stage one that leaves hashes of its streams.
+    pub fn hashes(&mut self) -> Hashes {
+        self.wiring.hashes.get_or_insert_default().clone()
     }
 
     fn take_links(&mut self, port: &'static str) -> Result<Vec<LinkEnd>, BuildError> {

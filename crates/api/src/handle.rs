@@ -181,6 +181,35 @@ pub struct TransportStatus {
     pub gaps: Arc<[(f64, f64)]>,
 }
 
+/// What a stream came to, so that two runs can be compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StreamHash {
+    /// Name of the stream.
+    pub stream: String,
+    /// Hash of all values and of the places where runs of them begin, in hexadecimal digits.
+    pub hash: String,
+    /// Samples of the stream; one of several channels counts once per channel.
+    pub samples: u64,
+    /// Runs without a gap.
+    pub runs: u64,
+}
+
+/// Where a stage leaves the hashes of its streams when it ends.
+#[derive(Clone, Debug, Default)]
+pub struct Hashes(Arc<Mutex<Vec<StreamHash>>>);
+
+impl Hashes {
+    /// Leaves them.
+    pub fn set(&self, hashes: Vec<StreamHash>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = hashes;
+    }
+
+    /// What was left so far.
+    pub fn get(&self) -> Vec<StreamHash> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// A recorder accepts no more requests: too many wait, or it has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the stage does not take requests: it has ended or is held up")]

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::{
     bell::Bell,
     build::{BuildContext, BuildError, EdgeWiring, InputWiring, LinkEnd, OutputWiring, Wiring},
-    handle::{RecorderHandle, TransportHandle},
+    handle::{Hashes, RecorderHandle, TransportHandle},
     link::{LinkReceiver, LinkSender, LinkStats, Overflow, Recv, link},
     packet::PacketHeader,
     param::{ParamError, ParamSet},
@@ -39,6 +39,8 @@ pub struct Harness {
     pub recorder: Option<Arc<RecorderHandle>>,
     /// Set by a stage that replays.
     pub transport: Option<Arc<TransportHandle>>,
+    /// Set by a stage that hashes streams.
+    pub hashes: Option<Hashes>,
 }
 
 struct Feed {
@@ -121,6 +123,7 @@ impl Harness {
             next_input_sample: Arc::new(AtomicU64::new(0)),
             recorder: None,
             transport: None,
+            hashes: None,
         };
         let stage = (descriptor.build)(&mut BuildContext::new(&params, &mut wiring))?;
         let takes = wiring.outputs.into_iter().filter_map(|output| {
@@ -138,6 +141,7 @@ impl Harness {
             epoch,
             recorder: wiring.recorder,
             transport: wiring.transport,
+            hashes: wiring.hashes,
         })
     }
 

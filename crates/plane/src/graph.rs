@@ -11,7 +11,7 @@ use std::{
 use wavedeck_api::{
     bell::Bell,
     build::{BuildContext, BuildError, EdgeWiring, InputWiring, LinkEnd, OutputWiring, Wiring},
-    handle::{RecorderHandle, TransportHandle},
+    handle::{Hashes, RecorderHandle, TransportHandle},
     link::LinkStats,
     pool::PoolView,
     port::{OutputStats, SourceInfo},
@@ -54,6 +54,7 @@ pub(crate) struct NodeView {
     pub(crate) next_input_sample: Arc<AtomicU64>,
     pub(crate) recorder: Option<Arc<RecorderHandle>>,
     pub(crate) transport: Option<Arc<TransportHandle>>,
+    pub(crate) hashes: Option<Hashes>,
 }
 
 /// What can be seen of an output.
@@ -158,6 +159,7 @@ fn build_stage(
         next_input_sample: Arc::new(AtomicU64::new(0)),
         recorder: None,
         transport: None,
+        hashes: None,
     };
     let place = format!("/stages/{stage}");
     let built =
@@ -207,6 +209,7 @@ fn build_stage(
         next_input_sample: wiring.next_input_sample,
         recorder: wiring.recorder,
         transport: wiring.transport,
+        hashes: wiring.hashes,
     };
     Ok(Node { stage: stage_box, view })
 }

@@ -12,7 +12,7 @@ use crossbeam::channel::{Receiver, bounded};
 use serde::Serialize;
 use wavedeck_api::{
     clock,
-    handle::{RecordCommand, RecorderHandle, RecorderStatus, RecordingState, SessionInfo, TransportHandle},
+    handle::{RecordCommand, RecorderHandle, RecorderStatus, RecordingState, SessionInfo, StreamHash, TransportHandle},
     link::LinkStats,
     param::ParamSet,
     signal::StreamSpec,
@@ -376,6 +376,11 @@ impl Runtime {
     /// Every replay of the pipeline.
     pub fn transports(&self) -> impl Iterator<Item = &Arc<TransportHandle>> {
         self.nodes.iter().filter_map(|node| node.transport.as_ref())
+    }
+
+    /// What streams have come to, by the stages that hash them; complete after a stop.
+    pub fn stream_hashes(&self) -> Vec<StreamHash> {
+        self.nodes.iter().filter_map(|node| node.hashes.as_ref()).flat_map(|hashes| hashes.get()).collect()
     }
 
     /// Starts looking at an output, or `None` if there is none of that name or someone looks already.

@@ -9,10 +9,10 @@ use wavedeck_plane::PipelineState;
 
 use super::super::{
     pen::{self, span},
+    replaying::speed_name,
     scale::{self, Tenths},
     scene::Scene,
     theme::{Role, Theme},
-    update::speed_name,
 };
 use crate::snapshot::Snapshot;
 

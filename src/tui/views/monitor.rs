@@ -195,7 +195,7 @@ fn footer(frame: &mut Frame<'_>, foot: Rect, scene: &Scene<'_>, theme: &Theme) {
     }
     let last = Rect { y: foot.y + 2, height: foot.height - 2, ..foot }.intersection(frame.area());
     if let Some(transport) = &scene.snapshot.transport {
-        scrub::render(frame, last, transport, theme);
+        scrub::render(frame, last, transport, scene.overview, theme);
         return;
     }
     let page = scene.app.page();

@@ -46,8 +46,9 @@ pub(in super::super) fn ask_quit(frame: &mut Frame<'_>, scene: &Scene<'_>, theme
     }
 }
 
-pub(in super::super) fn marker_text(frame: &mut Frame<'_>, line: &LineEdit, theme: &Theme) {
-    let inner = pen::popup(frame, 58, 5, "Marker", theme);
+/// A text being typed for something.
+pub(in super::super) fn text(frame: &mut Frame<'_>, title: &str, line: &LineEdit, theme: &Theme) {
+    let inner = pen::popup(frame, 58, 5, title, theme);
     let mut spans = vec![Span::raw(" ")];
     spans.extend(typed(line, usize::from(inner.width).saturating_sub(2), theme));
     pen::line(frame, inner, 1, Line::from(spans));

@@ -1,4 +1,4 @@
-//! The bar under a replay: where it stands in the recording, where markers and gaps are.
+//! The bar under a replay: where it stands in the recording, how much moves where, where markers, gaps and a loop are.
 use ratatui::{
     Frame,
     layout::Rect,
@@ -8,13 +8,20 @@ use wavedeck_api::handle::TransportStatus;
 
 use super::super::{
     pen::{self, span},
+    replaying::speed_name,
     scale::{self, Tenths},
     theme::{Role, Theme},
-    update::speed_name,
 };
+use crate::overview::Overview;
 
-/// Two rows: the bar, and what lies near.
-pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, transport: &TransportStatus, theme: &Theme) {
+/// Two rows: the bar, in it how much moves where, and what lies near. With a third row that is shown over the bar.
+pub(in super::super) fn render(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    transport: &TransportStatus,
+    overview: Option<&Overview>,
+    theme: &Theme,
+) {
     let signs = theme.signs();
     let duration = transport.duration_s.max(1e-9);
     let share = (transport.position_s / duration).clamp(0.0, 1.0);
@@ -23,7 +30,17 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, transport: &Tr
     if width < 3 {
         return;
     }
-    let mut cells = vec![(signs.line, Role::Dim); width];
+    let moves = moves(overview, width, theme);
+    let has_row = area.height > 2;
+    let mut row = 0;
+    if has_row {
+        let spans = moves.iter().map(|sign| span(sign.unwrap_or(" "), Role::Text, theme));
+        let spans = std::iter::once(span("  ", Role::Dim, theme)).chain(spans);
+        pen::line(frame, area, row, Line::from(spans.collect::<Vec<_>>()));
+        row += 1;
+    }
+    let mut cells: Vec<_> =
+        moves.iter().map(|sign| (sign.filter(|_| !has_row).unwrap_or(signs.line), Role::Dim)).collect();
     let place = |seconds: f64| ((seconds / duration).clamp(0.0, 1.0) * (width - 1) as f64).round() as usize;
     for (seconds, length) in transport.gaps.iter() {
         for cell in &mut cells[place(*seconds)..=place(seconds + length)] {
@@ -33,13 +50,36 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, transport: &Tr
     for (seconds, _) in transport.markers.iter() {
         cells[place(*seconds)] = (signs.marker, Role::Warn);
     }
+    if let Some((begin, end)) = transport.loop_s {
+        cells[place(begin)] = ("A", Role::Key);
+        cells[place(end)] = ("B", Role::Key);
+    }
     cells[place(transport.position_s)] = (signs.scrub.2, Role::Title);
     let mut spans = vec![span(format!(" {}", signs.scrub.0), Role::Dim, theme)];
     spans.extend(cells.into_iter().map(|(sign, role)| span(sign, role, theme)));
     spans.push(span(signs.scrub.1, Role::Dim, theme));
     spans.push(span(percent, Role::Text, theme));
-    pen::line(frame, area, 0, Line::from(spans));
-    pen::line(frame, area, 1, below(transport, usize::from(area.width), theme));
+    pen::line(frame, area, row, Line::from(spans));
+    pen::line(frame, area, row + 1, below(transport, usize::from(area.width), theme));
+}
+
+/// For each column how much moves there, as a sign; `None` where nothing is known.
+fn moves(overview: Option<&Overview>, width: usize, theme: &Theme) -> Vec<Option<&'static str>> {
+    let Some(overview) = overview else { return vec![None; width] };
+    let heights = overview.heights();
+    let signs = theme.signs().heights;
+    let column = |at: usize| {
+        let parts = at * heights.len() / width..((at + 1) * heights.len()).div_ceil(width);
+        let height = heights
+            .get(parts)?
+            .iter()
+            .flatten()
+            .copied()
+            .fold(None, |most: Option<f32>, height| Some(most.map_or(height, |most| most.max(height))))?;
+        let level = (height.clamp(0.0, 1.0) * signs.len() as f32) as usize;
+        Some(signs[level.min(signs.len() - 1)])
+    };
+    (0..width).map(column).collect()
 }
 
 fn below(transport: &TransportStatus, width: usize, theme: &Theme) -> Line<'static> {
@@ -47,7 +87,13 @@ fn below(transport: &TransportStatus, width: usize, theme: &Theme) -> Line<'stat
     let sign = if transport.playing { signs.play } else { signs.paused };
     let position = scale::clock(transport.position_s, Tenths::Shown);
     let length = scale::clock(transport.duration_s, Tenths::Hidden);
-    let head = format!(" {sign} {position} of {length}  {}", speed_name(transport.speed));
+    // Who steps from frame to frame wants to know where that is.
+    let sample = if transport.playing { String::new() } else { format!("  sample {}", transport.sample) };
+    let repeat = transport.loop_s.map_or_else(String::new, |(begin, end)| {
+        let clock = |seconds| scale::clock(seconds, Tenths::Shown);
+        format!("  A {} B {}", clock(begin), clock(end))
+    });
+    let head = format!(" {sign} {position} of {length}  {}{sample}{repeat}", speed_name(transport.speed));
     let mut room = width.saturating_sub(head.chars().count());
     let mut spans = vec![span(head, Role::Text, theme)];
     let gaps = transport.gaps.len();
