@@ -56,6 +56,8 @@ const PUBLISH: Duration = Duration::from_millis(40);
 const MAX_BATCH: u32 = 8192;
 /// What was before a moment is sent in about this time.
 const LEAD_IN: f64 = 0.25;
+/// And not faster than this, so that displays can follow.
+const LEAD_IN_BYTES_PER_S: f64 = 64e6;
 /// Fastest speed but for `max`.
 const MAX_SPEED: f64 = 1000.0;
 
@@ -240,8 +242,10 @@ impl Replay {
         let before = (before_s * self.out.rate.hz()).round() as u64;
         let begin = index.saturating_sub(before).max(self.from);
         self.cursor.seek(begin).map_err(|error| StageError::Failed(with_causes(&error)))?;
+        let bytes_per_s = self.out.rate.hz() * self.out.channels as f64 * 4.0;
+        let speed = (before_s / LEAD_IN).min(LEAD_IN_BYTES_PER_S / bytes_per_s).max(self.speed);
         self.motion = match begin < index {
-            true => Motion::LeadIn { until: index, speed: (before_s / LEAD_IN).max(self.speed) },
+            true => Motion::LeadIn { until: index, speed },
             false => Motion::None,
         };
         if let Some(repeat) = &mut self.repeat {

@@ -35,11 +35,12 @@ pub struct Tap {
     ring: Option<rtrb::Consumer<Packet<Physical>>>,
 }
 
-/// Packets a tap holds: about half a second, at least 8, at most 256, and at most 8 MiB but for the least.
+/// Packets a tap holds: 16 s, since a replay may send that in passing, at least 8, at most 1024, and at most 8 MiB but
+/// for the least. What is never needed is never touched.
 fn tap_packets(spec: &StreamSpec) -> u32 {
-    let half_second = (0.5 / spec.batch_period_s()).ceil().clamp(8.0, 256.0) as u32;
+    let wanted = (16.0 / spec.batch_period_s()).ceil().clamp(8.0, 1024.0) as u32;
     let affordable = (8 << 20) / spec.packet_bytes().max(1);
-    half_second.min(u32::try_from(affordable).unwrap_or(u32::MAX)).max(4)
+    wanted.min(u32::try_from(affordable).unwrap_or(u32::MAX)).max(4)
 }
 
 pub(crate) fn tap(spec: &StreamSpec) -> (TapSender, TapSocket) {
