@@ -55,6 +55,9 @@ pub struct RunOptions {
     /// Records from the first sample on
     #[arg(long)]
     pub record: bool,
+    /// With --record: name of the recording; the local time and the pipeline's name if left out
+    #[arg(long, requires = "record")]
+    pub name: Option<String>,
     /// Ends after this time, such as 500ms, 30s, 10m, 2h
     #[arg(long, value_parser = duration)]
     pub duration: Option<std::time::Duration>,

@@ -190,7 +190,7 @@ fn connection(from: &str, to: &str) -> ConnectionConfig {
     ConnectionConfig { from: from.into(), to: to.into(), capacity: None, overflow: Overflow::Block }
 }
 
-/// The streams of a file in their units, and unless they are only viewed a recorder for them.
+/// The streams of a file in their units.
 fn viewer(path: &Path, source: &dyn Source, options: &ReplayOptions) -> anyhow::Result<PipelineConfig> {
     if source.streams().is_empty() {
         bail!("{} has no stream to replay", path.display());
@@ -208,13 +208,6 @@ fn viewer(path: &Path, source: &dyn Source, options: &ReplayOptions) -> anyhow::
         let end = free_id(&stages, &format!("{id}_end"));
         stages.push(stage(end.clone(), "null", Value::Null));
         connections.push(connection(&last, &end));
-    }
-    if !options.is_view_only {
-        let replays = stages.iter().filter(|stage| stage.kind == "replay").map(|stage| stage.id.clone());
-        let replays: Vec<String> = replays.collect();
-        let recorder = free_id(&stages, "record");
-        stages.push(stage(recorder.clone(), "record", Value::Null));
-        connections.extend(replays.iter().map(|id| connection(id, &recorder)));
     }
     let name = path.file_stem().map_or_else(|| "replay".into(), |name| name.to_string_lossy().into_owned());
     let (lock, pools) = (LockRule::default(), Vec::new());

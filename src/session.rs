@@ -73,6 +73,19 @@ pub enum Request {
     Live,
 }
 
+/// What is recorded from the first sample on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum FromStart {
+    /// Nothing: a recording is started by request.
+    #[default]
+    Nothing,
+    /// Every stream that a recorder gets.
+    Recording {
+        /// Name of the file; made of time and pipeline if `None`.
+        name: Option<String>,
+    },
+}
+
 /// One change of a parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParamEdit {
@@ -188,10 +201,10 @@ impl Session {
     ///
     /// # Errors
     /// Every mistake of the config, or a recorder that cannot open its file.
-    pub fn open(config: PipelineConfig, registry: StageRegistry, record: bool) -> Result<Self, SessionError> {
+    pub fn open(config: PipelineConfig, registry: StageRegistry, from_start: FromStart) -> Result<Self, SessionError> {
         let journal = Arc::new(Journal::default());
         let graph = Graph::build(Plan::new(&config, &registry)?)?;
-        let current = Current::launch(graph, 1, &journal, record)?;
+        let current = Current::launch(graph, 1, &journal, from_start)?;
         let inner = Inner {
             registry,
             home: Mutex::new(config),
@@ -374,12 +387,12 @@ impl Session {
             self.inner.journal.add(Level::Warn, "session", text);
         }
         let generation = self.inner.generations.fetch_add(1, Ordering::Relaxed) + 1;
-        let launched = Current::launch(graph, generation, &self.inner.journal, false);
+        let launched = Current::launch(graph, generation, &self.inner.journal, FromStart::Nothing);
         let (next, outcome) = match launched {
             Ok(next) => (next, Ok(())),
             Err(error) => {
                 let graph = Graph::build(Plan::new(&old_config, &self.inner.registry)?)?;
-                (Current::launch(graph, generation, &self.inner.journal, false)?, Err(error))
+                (Current::launch(graph, generation, &self.inner.journal, FromStart::Nothing)?, Err(error))
             }
         };
         *self.inner.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);

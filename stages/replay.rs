@@ -202,18 +202,25 @@ impl Replay {
             TransportCommand::Show { at_s, before_s } => self.go_to(self.facts.index_at(at_s), before_s)?,
             TransportCommand::Step(frames) => {
                 self.is_playing = false;
-                match u64::try_from(frames) {
-                    Ok(0) => {}
-                    Ok(frames) => self.motion = Motion::Frames(frames),
-                    Err(_) => self.step_back(frames.unsigned_abs())?,
+                match self.motion {
+                    // Steps that follow each other faster than they are made add up.
+                    Motion::Frames(left) => {
+                        self.step(i64::try_from(left).unwrap_or(i64::MAX).saturating_add(frames))?
+                    }
+                    _ => self.step(frames)?,
                 }
             }
             TransportCommand::StepPackets(packets) => {
                 self.is_playing = false;
+                let packets = match self.motion {
+                    Motion::Packets(left) => i64::from(left) + i64::from(packets),
+                    _ => i64::from(packets),
+                };
                 match u32::try_from(packets) {
-                    Ok(0) => {}
-                    Ok(packets) => self.motion = Motion::Packets(packets),
-                    Err(_) => self.step_back(u64::from(packets.unsigned_abs()) * u64::from(self.out.max_batch))?,
+                    Ok(packets) if !matches!(self.motion, Motion::LeadIn { .. }) => {
+                        self.motion = if packets > 0 { Motion::Packets(packets) } else { Motion::None };
+                    }
+                    _ => self.step(packets.saturating_mul(i64::from(self.out.max_batch)))?,
                 }
             }
             TransportCommand::Loop(ends) => {
@@ -231,8 +238,22 @@ impl Replay {
         Ok(())
     }
 
-    fn step_back(&mut self, frames: u64) -> Result<(), StageError> {
-        self.go_to(self.cursor.position().saturating_sub(frames), self.before_s)
+    /// So many frames on or back from where it stands, or is going to stand.
+    fn step(&mut self, frames: i64) -> Result<(), StageError> {
+        match &mut self.motion {
+            Motion::LeadIn { until, .. } if frames >= 0 => {
+                *until = until.saturating_add(frames.unsigned_abs()).min(self.to);
+            }
+            Motion::LeadIn { until, .. } => {
+                let index = until.saturating_sub(frames.unsigned_abs());
+                self.go_to(index, self.before_s)?;
+            }
+            motion if frames >= 0 => {
+                *motion = if frames > 0 { Motion::Frames(frames.unsigned_abs()) } else { Motion::None };
+            }
+            _ => self.go_to(self.cursor.position().saturating_sub(frames.unsigned_abs()), self.before_s)?,
+        }
+        Ok(())
     }
 
     /// To a sample; the seconds before it are sent in passing.

@@ -22,7 +22,7 @@ use rustix::{
 };
 use screen::Screen;
 use serde_json::{Value, json};
-use wavedeck::session::Session;
+use wavedeck::session::{FromStart, Session};
 use wavedeck_plane::PipelineConfig;
 
 /// The board holds so much for a host that does not ask; only a pipeline that is later than that loses samples.
@@ -263,7 +263,8 @@ fn a_screen_that_never_draws_costs_a_recording_nothing() {
             { "from": "board.out", "to": "rec.raw" }, { "from": "board.out", "to": "volts.in" } ] });
     let config = PipelineConfig::from_json(&config.to_string()).expect("a good config");
 
-    let session = Session::open(config, wavedeck::registry().expect("distinct names"), true).expect("it starts");
+    let from_start = FromStart::Recording { name: None };
+    let session = Session::open(config, wavedeck::registry().expect("distinct names"), from_start).expect("it starts");
     let taps = [("board", "out"), ("volts", "out")].map(|(stage, port)| session.tap(stage, port).expect("an output"));
     wait_until("the end of the source", || session.has_ended());
     let closing = session.close(common::GENEROUS);

@@ -72,10 +72,12 @@ fn a_recording_of_a_replay_has_the_streams_of_the_original() {
     let home = tempfile::tempdir().expect("a folder");
     let dir = home.path().join("again");
     let set = format!("rec.dir={}", dir.display());
-    let summary = replay(home.path(), Path::new(SAMPLE), &["--speed", "max", "--record", "--set", &set]);
+    let summary =
+        replay(home.path(), Path::new(SAMPLE), &["--speed", "max", "--record", "--name", "again", "--set", &set]);
     assert_eq!(summary["produced"], summary["recorded"], "{summary}");
 
-    let (original, again) = (Recording::open(SAMPLE), Recording::open(only_recording(&dir)));
+    assert_eq!(only_recording(&dir), dir.join("again.mcap"));
+    let (original, again) = (Recording::open(SAMPLE), Recording::open(dir.join("again.mcap")));
     let (original, again) = (original.expect("a recording"), again.expect("a recording"));
     assert_eq!(original.streams().len(), again.streams().len());
     for (number, (one, other)) in original.streams().iter().zip(again.streams()).enumerate() {
@@ -99,7 +101,7 @@ fn a_recording_of_a_replay_has_the_streams_of_the_original() {
         gaps.map(|gap| (gap.stream, gap.first_index, gap.n)).collect()
     };
     assert_eq!(gaps(&original), gaps(&again));
-    succeed(home.path(), &["verify", only_recording(&dir).to_str().expect("UTF-8")]);
+    succeed(home.path(), &["verify", dir.join("again.mcap").to_str().expect("UTF-8")]);
 }
 
 /// Each sample of a stream with its index.

@@ -239,6 +239,32 @@ fn a_recording_is_replayed_and_left_for_live_again() {
     screen.wait_for("REPLAY");
     screen.press("1");
     wait_until("waves of the recording", || has_braille(&screen.text()));
+    // To a time, frame by frame, and between two moments again and again.
+    screen.press(" ");
+    screen.wait_for("play");
+    screen.press("g");
+    screen.wait_for("Go to");
+    screen.press("1.5");
+    screen.press(ENTER);
+    screen.wait_for("0:01.5 of 0:0");
+    let at = |screen: &Screen| -> u64 {
+        let text = screen.text();
+        let number = text.split("sample ").nth(1).and_then(|rest| rest.split_whitespace().next());
+        number.and_then(|number| number.parse().ok()).unwrap_or(0)
+    };
+    wait_until("the sample", || at(&screen) > 0);
+    let here = at(&screen);
+    screen.press("..,");
+    wait_until("a frame further on", || at(&screen) == here + 1);
+    screen.press("A");
+    screen.press("g");
+    screen.press("+0.5");
+    screen.press(ENTER);
+    screen.wait_for("0:02.0 of 0:0");
+    screen.press("B");
+    screen.wait_for("A 0:01.5 B 0:02.0");
+    screen.press("L");
+    wait_until("no loop", || !screen.text().contains("B 0:02.0"));
     screen.press("l");
     screen.wait_for("READY");
     screen.press("q");

@@ -15,7 +15,7 @@ use crate::{
     headless::{self, Status},
     library::{self, ReplayOptions},
     logging,
-    session::Session,
+    session::{FromStart, Session},
     signals::Signals,
     summary::{EndedBy, Summary},
     tui::{self, Colour, Glyphs, Outcome, ScreenOptions},
@@ -94,7 +94,11 @@ fn start(config: PipelineConfig, file: &Path, options: &RunOptions, purpose: Pur
     let name = config.name.clone();
     let registry = crate::registry().map_err(Failure::usage)?;
     let deadline = options.duration.map(|duration| Instant::now() + duration);
-    let session = Session::open(config, registry, options.record).map_err(|error| error.in_file(file))?;
+    let from_start = match options.record {
+        true => FromStart::Recording { name: options.name.clone() },
+        false => FromStart::Nothing,
+    };
+    let session = Session::open(config, registry, from_start).map_err(|error| error.in_file(file))?;
     if purpose == Purpose::Live {
         session.repair_recordings();
     }

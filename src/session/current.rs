@@ -15,7 +15,7 @@ use wavedeck_api::{
 };
 use wavedeck_plane::{Graph, Runtime};
 
-use super::{SessionError, held};
+use super::{FromStart, SessionError, held};
 use crate::{
     journal::Journal,
     library,
@@ -43,12 +43,12 @@ pub(super) struct Current {
 }
 
 impl Current {
-    /// Starts the threads of a graph. With `record`, the file is open before the first sample arrives.
+    /// Starts the threads of a graph. What is recorded from the start has its file open before the first sample arrives.
     pub(super) fn launch(
         graph: Graph,
         generation: u64,
         journal: &Arc<Journal>,
-        record: bool,
+        from_start: FromStart,
     ) -> Result<Self, SessionError> {
         let (runtime, events) = Runtime::launch(graph)?;
         let runtime = Arc::new(runtime);
@@ -80,7 +80,9 @@ impl Current {
             pump: Mutex::new(Some(thread)),
         };
         journal.add(Level::Info, "session", format!("pipeline `{}` started", current.name));
-        if record && let Err(error) = current.record_from_the_first_sample() {
+        if let FromStart::Recording { name } = from_start
+            && let Err(error) = current.record_from_the_first_sample(name)
+        {
             current.runtime.stop(SWAP_PATIENCE);
             return Err(error);
         }
@@ -88,8 +90,8 @@ impl Current {
         Ok(current)
     }
 
-    fn record_from_the_first_sample(&self) -> Result<(), SessionError> {
-        self.runtime.start_recording(|| session_info(&self.runtime, None))?;
+    fn record_from_the_first_sample(&self, name: Option<String>) -> Result<(), SessionError> {
+        self.runtime.start_recording(|| session_info(&self.runtime, name))?;
         let deadline = Instant::now() + RECORDER_PATIENCE;
         loop {
             match self.runtime.recording_state() {

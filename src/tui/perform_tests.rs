@@ -12,6 +12,7 @@ use super::{
     super::{key::Key, update::press},
     *,
 };
+use crate::session::FromStart;
 
 const GENEROUS: Duration = Duration::from_secs(60);
 
@@ -31,7 +32,7 @@ impl Bench {
                              { "from": "board", "to": "rec" } ] });
         let config = PipelineConfig::from_value(&config).expect("no mistake of form");
         let registry = crate::registry().expect("distinct names");
-        let session = Session::open(config, registry, false).expect("it starts");
+        let session = Session::open(config, registry, FromStart::Nothing).expect("it starts");
         let (performer, app) = (Performer::new(&session), App::showing(View::Params));
         Self { session, performer, app }
     }

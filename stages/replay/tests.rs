@@ -470,6 +470,26 @@ fn steps_go_by_frames_and_packets_both_ways_and_pass_over_gaps() {
 }
 
 #[test]
+fn steps_that_come_together_add_up() {
+    let (_dir, path) = recorded(&[0..10, 10..20, 20..30]);
+    let mut stage = replay(&path, json!({}));
+    let mut all = |commands: &[TransportCommand]| {
+        commands.iter().for_each(|command| ask(&stage, *command));
+        let packets = run(&mut stage);
+        (extents(&packets), status(&stage).sample)
+    };
+    use TransportCommand::{Show, Step, StepPackets};
+
+    assert_eq!(all(&[Step(1), Step(3), Step(-1)]), (vec![(0, 3)], 3));
+    assert_eq!(all(&[Step(1), Step(-3)]), (vec![], 1));
+    assert_eq!(all(&[StepPackets(1), StepPackets(1)]), (vec![(1, 10), (10, 20)], 20));
+    // While what was before a moment is still being sent, steps are counted from there.
+    let show = Show { at_s: 0.06, before_s: 0.02 };
+    assert_eq!(all(&[show, Step(2), Step(1), Step(-2)]), (vec![(11, 16)], 16));
+    assert_eq!(all(&[show, StepPackets(1)]), (vec![(10, 20), (20, 25)], 25));
+}
+
+#[test]
 fn a_loop_is_played_until_it_is_left_or_lifted() {
     let (_dir, path) = recorded(&[0..10, 10..20, 20..30, 30..40]);
     let mut stage = replay(&path, json!({}));

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Mutex, time::Duration};
 
 use serde_json::{Value, json};
 use wavedeck::{
-    session::{AppliedEdit, ParamEdit, Request, Response, Session, SessionError},
+    session::{AppliedEdit, FromStart, ParamEdit, Request, Response, Session, SessionError},
     short_form,
 };
 use wavedeck_api::{handle::RecordingState, prelude::*};
@@ -74,7 +74,7 @@ pub(crate) fn open(config: &Value) -> Session {
     let linked = wavedeck::registry().expect("distinct names");
     let registry = StageRegistry::of(linked.iter().chain([&KEEP])).expect("distinct names");
     let config = PipelineConfig::from_value(config).expect("no mistake of form");
-    Session::open(config, registry, false).expect("it starts")
+    Session::open(config, registry, FromStart::Nothing).expect("it starts")
 }
 
 /// The pipeline, running; recordings go to `dir`. Its queues hold seconds: a busy machine loses nothing.
