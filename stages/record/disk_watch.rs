@@ -59,7 +59,8 @@ impl DiskWatch {
         if std::mem::replace(&mut self.has_warned, true) {
             return Verdict::Fine;
         }
-        Verdict::Warn(format!("the disk is full in {:.0} min: {} left", left_s / 60.0, megabytes(free)))
+        let time = if left_s < 120.0 { format!("{left_s:.0} s") } else { format!("{:.0} min", left_s / 60.0) };
+        Verdict::Warn(format!("the disk is full in {time}: {} left", megabytes(free)))
     }
 }
 

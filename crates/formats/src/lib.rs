@@ -2,6 +2,7 @@
 mod error;
 mod export;
 mod native;
+mod report;
 mod source;
 mod write;
 
@@ -10,5 +11,6 @@ pub use export::{
     ExportError, ExportOptions, ExportSummary, Extent, Frames, Gap, Header, Mark, Notes, OnProgress, Progress, Sink,
     Survey, Values, export, export_csv, export_file,
 };
+pub use report::{GapSummary, MarkSummary, SourceReport, StreamSummary};
 pub use source::{About, Annotation, Blocks, MissingRun, Source, SourceStream, open};
 pub use write::Format;
