@@ -248,9 +248,9 @@ impl Record {
         };
         // The pipeline in the file is that of the request: what was changed since the first sample is found in the journal.
         let oldest_ns = begin_ns.unwrap_or(anchor.monotonic_ns).saturating_sub(EDITS_BEFORE);
-        let edits = self.edits.drain(..).filter(|change| change.timestamp_ns >= oldest_ns).map(edit);
-        let written = edits.map(|(edit, timestamp_ns)| take.file.writer.param(&edit, timestamp_ns)).collect();
-        let written: Result<(), WriteError> = written;
+        let mut edits = self.edits.drain(..).filter(|change| change.timestamp_ns >= oldest_ns).map(edit);
+        let written = edits.try_for_each(|(edit, timestamp_ns)| take.file.writer.param(&edit, timestamp_ns));
+        drop(edits);
         let written = written.and_then(|()| {
             self.preroll.hand_out(|stream, kept, samples| {
                 take.file.write(stream, &kept.header, samples, kept.gap, kept.arrival_ns)

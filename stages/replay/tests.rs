@@ -432,7 +432,7 @@ fn what_was_before_a_moment_is_shown_and_then_it_stands_there() {
 #[test]
 fn what_is_shown_in_passing_takes_a_moment_at_any_speed() {
     let minutes = 250 * 120;
-    let (_dir, path) = recorded(&[0..minutes]);
+    let (_dir, path) = recorded(std::slice::from_ref(&(0..minutes)));
     let mut stage = replay(&path, json!({ "speed": 0.1 }));
     ask(&stage, TransportCommand::Show { at_s: 100.0, before_s: 10.0 });
     let (began, mut packets) = (Instant::now(), Vec::new());

@@ -180,8 +180,8 @@ impl Disk for File {
     }
 
     fn look(&self) -> Option<Look> {
-        let stats = rustix::fs::fstatvfs(&*self).ok()?;
-        let is_gone = rustix::fs::fstat(&*self).is_ok_and(|about| about.st_nlink == 0);
+        let stats = rustix::fs::fstatvfs(self).ok()?;
+        let is_gone = rustix::fs::fstat(self).is_ok_and(|about| about.st_nlink == 0);
         Some(Look { free_bytes: stats.f_bavail.saturating_mul(stats.f_frsize), is_gone })
     }
 
