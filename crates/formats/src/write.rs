@@ -11,6 +11,7 @@ mod wav;
 use std::{fs::File, io::BufWriter, num::NonZeroU32, path::Path};
 
 pub(crate) use csv::Csv;
+pub(crate) use edf::{PADDING, SKIP};
 
 use crate::export::{ExportError, ExportOptions, Gap, Sink};
 
