@@ -1,5 +1,6 @@
 //! The readers of what other programs write, and of what this one exports.
 mod clock;
+mod csv;
 mod edf;
 mod foreign;
 mod kind;
@@ -16,5 +17,6 @@ use crate::{error::SourceError, source::Source};
 pub(crate) fn open(path: &Path, kind: Kind) -> Result<Box<dyn Source>, SourceError> {
     Ok(Box::new(match kind {
         Kind::Edf => edf::open(path)?,
+        Kind::Text => csv::open(path)?,
     }))
 }

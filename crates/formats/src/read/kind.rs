@@ -11,6 +11,8 @@ const HEAD: u64 = 4096;
 pub(crate) enum Kind {
     /// EDF, BDF and their successors.
     Edf,
+    /// A table as text.
+    Text,
 }
 
 /// Beginnings of files that are often mistaken for recordings.
@@ -58,11 +60,18 @@ impl Kind {
         if head.starts_with(b"0       ") || head.starts_with(b"\xffBIOSEMI") {
             return Ok(Some(Self::Edf));
         }
+        let is_text = !head.contains(&0) && head.iter().any(|byte| !byte.is_ascii_whitespace());
+        let is_table = ["%OpenBCI", "# OpenSignals"].iter().any(|begin| head.starts_with(begin.as_bytes()))
+            || matches!(extension, "csv" | "tsv" | "txt");
         let other = OTHERS.iter().find(|(begin, _)| head.starts_with(begin)).map(|(_, name)| *name);
+        if other.is_none() && is_text && is_table {
+            return Ok(Some(Self::Text));
+        }
         Err(match other {
             Some(name) => name,
             None if head.contains(&0) => "data of an unknown kind",
             None => match extension {
+                _ if !is_text => "blank lines",
                 "edf" | "bdf" => "neither EDF nor BDF, whose first eight bytes say so",
                 _ => "text of an unknown kind",
             },

@@ -64,6 +64,12 @@ impl Decimal {
         let part = |n: u128| u64::try_from(n / divisor).ok();
         Rate::new(part(fraction.0)?, part(fraction.1)?)
     }
+
+    /// The number as a rate, exactly.
+    pub(super) fn rate(self) -> Option<Rate> {
+        let inverse = self.rate_of(1)?;
+        Rate::new(inverse.denominator(), inverse.numerator())
+    }
 }
 
 fn gcd(mut a: u128, mut b: u128) -> u128 {
@@ -106,5 +112,6 @@ mod tests {
         assert_eq!(of(30, "1.001").as_deref(), Some("30000/1001"));
         assert_eq!(of(1, "6e1").as_deref(), Some("1/60"));
         assert_eq!((of(1, "0"), of(1, "-1"), of(0, "1"), of(1, "1e-40")), (None, None, None, None));
+        assert_eq!(Decimal::parse("250.0").and_then(Decimal::rate), Rate::new(250, 1));
     }
 }

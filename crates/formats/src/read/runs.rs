@@ -96,16 +96,21 @@ impl Walk {
         Self { runs, number, index: from_index, end: None }
     }
 
-    /// The next piece, of at most as many frames as `most` gives for the place of its first.
-    pub(super) fn piece(&mut self, most: impl FnOnce(u64) -> u64) -> Option<Piece> {
+    /// The run that holds the next frame.
+    pub(super) fn peek(&self) -> Option<Run> {
         let run = *self.runs.0.get(self.number)?;
         let index = self.index.max(run.index);
-        let frame = run.frame + (index - run.index);
-        let n = (run.end() - index).min(most(frame).max(1));
+        Some(Run { index, frame: run.frame + (index - run.index), n: run.end() - index })
+    }
+
+    /// The next piece, of at most as many frames as `most` gives for the place of its first.
+    pub(super) fn piece(&mut self, most: impl FnOnce(u64) -> u64) -> Option<Piece> {
+        let Run { index, frame, n: left } = self.peek()?;
+        let n = left.min(most(frame).max(1));
         let gap = self.end.map_or(0, |end| index.saturating_sub(end));
         self.index = index + n;
         self.end = Some(self.index);
-        self.number += usize::from(self.index == run.end());
+        self.number += usize::from(n == left);
         Some(Piece { run: Run { index, frame, n }, gap })
     }
 }

@@ -32,7 +32,22 @@ fn edf(reserved: &str) -> Vec<u8> {
 
 /// The valid files that the tests spoil.
 fn samples() -> Vec<(&'static str, Vec<u8>)> {
-    vec![("a.edf", edf("EDF+D")), ("a.edf", edf("EDF+C")), ("a.bdf", edf("BDF+D"))]
+    let text = |text: &str| text.as_bytes().to_vec();
+    let own =
+        "sample,time_s,CH1 [uV],x,marker\n7,0.000000000,1,2,\"a \"\"b\"\"\"\n8,0.004,3e-3,4,\n12,0.020,-5,NaN,c;d\n";
+    let bci = "%OpenBCI Raw EEG Data\n%Number of channels = 1\n%Sample Rate = 250 Hz\n1, 2.5, 0.1, 12:00:00.1, 1480000000000\n\
+        2, 3.5, 0.1, 12:00:00.1, 1480000000004\n5, 3.5, 0.1, 12:00:00.1, 1480000000004\n";
+    let signals = "# OpenSignals Text File Format\n# {\"a\": {\"column\": [\"nSeq\", \"A1\"], \"sampling rate\": 100, \
+        \"label\": [\"A1\"], \"date\": \"2016-5-31\", \"time\": \"1:2:3\"}}\n# EndOfHeader\n0\t5\t\n1\t6\t\n3\t6\t\n";
+    vec![
+        ("a.edf", edf("EDF+D")),
+        ("a.edf", edf("EDF+C")),
+        ("a.bdf", edf("BDF+D")),
+        ("a.csv", text(own)),
+        ("a.csv", text("t;x\n0,1;5\n0,2;6\n0,4;7\n0,5;8\n")),
+        ("a.txt", text(bci)),
+        ("a.txt", text(signals)),
+    ]
 }
 
 #[test]

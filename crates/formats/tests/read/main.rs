@@ -1,4 +1,5 @@
 //! Files of other programs, and our own exports, read back.
+mod csv;
 mod edf;
 mod garbage;
 mod hand;
