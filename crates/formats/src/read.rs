@@ -6,6 +6,7 @@ mod foreign;
 mod kind;
 mod number;
 mod runs;
+mod wav;
 
 use std::path::Path;
 
@@ -18,5 +19,6 @@ pub(crate) fn open(path: &Path, kind: Kind) -> Result<Box<dyn Source>, SourceErr
     Ok(Box::new(match kind {
         Kind::Edf => edf::open(path)?,
         Kind::Text => csv::open(path)?,
+        Kind::Wav => wav::open(path)?,
     }))
 }

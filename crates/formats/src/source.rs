@@ -7,7 +7,7 @@ use wavedeck_recording::{DecodedBatch, Recording};
 use crate::{error::SourceError, native::Native, read};
 
 /// What [`open`] takes, for people.
-pub(crate) const READABLE: &str = "a Wavedeck recording (.mcap), EDF, BDF, or a table in .csv, .tsv or .txt";
+pub(crate) const READABLE: &str = "a Wavedeck recording (.mcap), EDF, BDF, WAV, or a table in .csv, .tsv or .txt";
 
 /// A file that holds streams of samples.
 ///
@@ -104,8 +104,8 @@ pub struct MissingRun {
     pub reason: String,
 }
 
-/// Opens a file, which may be a recording of this program, EDF or BDF (with or without +), or a table as text: CSV, TSV,
-/// what OpenBCI or OpenSignals write. What it is its content tells; for tables, which have no mark, the name.
+/// Opens a file, which may be a recording of this program, EDF or BDF (with or without +), WAV or RF64, or a table as text:
+/// CSV, TSV, what OpenBCI or OpenSignals write. What it is its content tells; for tables, which have no mark, the name.
 ///
 /// # Errors
 /// If there is no such file, it is of no kind known, or something in it is not as its kind wants it.

@@ -11,6 +11,8 @@ const HEAD: u64 = 4096;
 pub(crate) enum Kind {
     /// EDF, BDF and their successors.
     Edf,
+    /// WAV and RF64.
+    Wav,
     /// A table as text.
     Text,
 }
@@ -59,6 +61,13 @@ impl Kind {
         }
         if head.starts_with(b"0       ") || head.starts_with(b"\xffBIOSEMI") {
             return Ok(Some(Self::Edf));
+        }
+        if [&b"RIFF"[..], b"RF64", b"BW64"].iter().any(|begin| head.starts_with(begin)) {
+            return if head.get(8..12) == Some(b"WAVE") {
+                Ok(Some(Self::Wav))
+            } else {
+                Err("a RIFF file other than WAV")
+            };
         }
         let is_text = !head.contains(&0) && head.iter().any(|byte| !byte.is_ascii_whitespace());
         let is_table = ["%OpenBCI", "# OpenSignals"].iter().any(|begin| head.starts_with(begin.as_bytes()))

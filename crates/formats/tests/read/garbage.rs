@@ -1,7 +1,11 @@
 //! Files that are not what they should be: whatever is in them, reading ends, with values or with an error.
 use proptest::prelude::*;
 
-use crate::{Kept, hand::Edf};
+use crate::{
+    Kept,
+    hand::Edf,
+    wav::{Wav, cues},
+};
 
 /// Reads all there is.
 fn exhaust(name: &str, bytes: &[u8]) {
@@ -43,6 +47,8 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("a.edf", edf("EDF+D")),
         ("a.edf", edf("EDF+C")),
         ("a.bdf", edf("BDF+D")),
+        ("a.wav", Wav { tail: cues(), ..Wav::new(1, 16, 2, (0..40).collect()) }.bytes()),
+        ("a.wav", Wav { is_large: true, is_extensible: true, ..Wav::new(3, 32, 1, vec![0; 40]) }.bytes()),
         ("a.csv", text(own)),
         ("a.csv", text("t;x\n0,1;5\n0,2;6\n0,4;7\n0,5;8\n")),
         ("a.txt", text(bci)),

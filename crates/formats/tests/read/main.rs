@@ -5,6 +5,7 @@ mod garbage;
 mod hand;
 #[path = "../made/mod.rs"]
 mod made;
+mod wav;
 
 use std::path::{Path, PathBuf};
 
