@@ -10,6 +10,7 @@ use std::{io::Write, num::NonZeroU32, ops::ControlFlow, path::Path};
 use wavedeck_api::signal::{ChannelSpec, Rate};
 
 pub use error::ExportError;
+pub(crate) use output::sidecar_path;
 pub use survey::{Extent, Survey};
 
 use crate::{

@@ -2,6 +2,7 @@
 mod error;
 mod export;
 mod native;
+mod read;
 mod report;
 mod source;
 mod write;

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use wavedeck_api::signal::StreamSpec;
 use wavedeck_recording::{DecodedBatch, Recording};
 
-use crate::{error::SourceError, native::Native};
+use crate::{error::SourceError, native::Native, read};
+
+/// What [`open`] takes, for people.
+pub(crate) const READABLE: &str = "a Wavedeck recording (.mcap), EDF, BDF, WAV, or a table in .csv, .tsv or .txt";
 
 /// A file that holds streams of samples.
 ///
@@ -101,10 +104,14 @@ pub struct MissingRun {
     pub reason: String,
 }
 
-/// Opens a file. So far recordings of this program are the only kind there is.
+/// Opens a file, which may be a recording of this program, EDF or BDF (with or without +), WAV or RF64, or a table as text:
+/// CSV, TSV, what OpenBCI or OpenSignals write. What it is its content tells; for tables, which have no mark, the name.
 ///
 /// # Errors
-/// If there is no such file, or it is no recording.
+/// If there is no such file, it is of no kind known, or something in it is not as its kind wants it.
 pub fn open(path: &Path) -> Result<Box<dyn Source>, SourceError> {
-    Ok(Box::new(Native::new(Recording::open(path)?)?))
+    match read::Kind::of(path)? {
+        Some(kind) => read::open(path, kind),
+        None => Ok(Box::new(Native::new(Recording::open(path)?)?)),
+    }
 }

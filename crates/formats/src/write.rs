@@ -11,6 +11,8 @@ mod wav;
 use std::{fs::File, io::BufWriter, num::NonZeroU32, path::Path};
 
 pub(crate) use csv::Csv;
+pub(crate) use edf::{PADDING, SKIP};
+pub(crate) use wav::GUID as WAV_GUID;
 
 use crate::export::{ExportError, ExportOptions, Gap, Sink};
 

@@ -20,6 +20,11 @@ pub(in crate::write) use text::ascii;
 
 use crate::export::{ExportError, Frames, Gap, Header, Mark, Notes, Sink, Survey, Values};
 
+/// Text of an annotation over samples that are missing and made up; MNE knows it.
+pub(crate) const SKIP: &str = "BAD_ACQ_SKIP";
+/// Text of an annotation over what fills the last record.
+pub(crate) const PADDING: &str = "BAD_PADDING (data end here)";
+
 /// Bits of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
@@ -317,14 +322,14 @@ impl<W: Write + Seek> Edf<W> {
         let gaps = survey.gaps.iter().map(|gap| Note {
             frame: gap.first_index - first,
             duration_s: Some(seconds(gap.first_index - first, gap.n)),
-            text: "BAD_ACQ_SKIP".into(),
+            text: SKIP.into(),
         });
         let records = self.layout.records(frames);
         let padding = records * self.layout.samples - frames;
         let end = (padding > 0).then(|| Note {
             frame: frames,
             duration_s: Some(seconds(frames, padding)),
-            text: "BAD_PADDING (data end here)".into(),
+            text: PADDING.into(),
         });
         let mut notes: Vec<Note> = marks.chain(gaps).chain(end).collect();
         notes.sort_by_key(|note| note.frame);

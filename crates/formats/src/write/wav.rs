@@ -9,7 +9,7 @@ use crate::export::{ExportError, Frames, Gap, Header, Mark, Notes, Sink, Survey,
 /// Bytes before the first sample: RIFF, `JUNK` to become `ds64`, `fmt `, `fact`, `data`.
 const HEADER: u64 = 12 + 36 + 48 + 12 + 8;
 /// The end of both identifiers of a format within `fmt `.
-const GUID: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71];
+pub(crate) const GUID: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71];
 
 /// Largest file of plain WAV.
 const LARGEST: u64 = u32::MAX as u64;
