@@ -413,9 +413,13 @@ impl Record {
         }
         self.next_tick = now + TICK;
         let Some(take) = &mut self.take else { return };
-        if let Err(error) = take.file.writer.tick(clock::now_ns()) {
+        let now_ns = clock::now_ns();
+        if let Err(error) = take.file.writer.tick(now_ns) {
             return self.failed(error, ctx);
         }
+        // A packet can make it due earlier, but never before the tick after this one.
+        let due = Duration::from_nanos(take.file.writer.due_ns().saturating_sub(now_ns));
+        self.next_tick = now + due.min(TICK);
         for finished in take.closed() {
             match finished {
                 Ok(finished) => ctx.note(Level::Info, format!("finished {}", finished.path.display())),

@@ -36,7 +36,8 @@ pub struct RecordingOptions {
     pub subject: String,
     /// Anything else worth keeping.
     pub notes: String,
-    /// A chunk is closed and handed to the disk when it is this old. Killed programs lose at most this.
+    /// A chunk is closed and handed to the disk when its oldest sample is this old, counted from the time of the sample.
+    /// Killed programs lose at most this, and what the machine takes to run the threads between.
     pub commit_interval: Duration,
     /// Written data is forced to the disk this often. Power cuts lose at most this.
     pub sync_interval: Duration,
@@ -65,7 +66,7 @@ impl Default for RecordingOptions {
             operator: String::new(),
             subject: String::new(),
             notes: String::new(),
-            commit_interval: Duration::from_millis(250),
+            commit_interval: Duration::from_millis(200),
             sync_interval: Duration::from_secs(1),
             chunk_bytes: 1 << 20,
             plain: false,

@@ -52,7 +52,11 @@ pub struct RecordingWriter {
     names: Names,
     pipeline: Value,
     caller_stats: Value,
+    /// When a chunk was last closed, as of the last tick before it.
     last_commit_ns: u64,
+    last_tick_ns: u64,
+    /// Time of the oldest sample that is in no finished chunk.
+    oldest_open_ns: Option<u64>,
     repeats: Repeats,
     counted: Counted,
     until_ns: u64,
@@ -136,6 +140,8 @@ impl RecordingWriter {
             options,
             caller_stats: Value::Null,
             last_commit_ns: now_ns,
+            last_tick_ns: now_ns,
+            oldest_open_ns: None,
             repeats: Repeats::from(now_ns),
             counted: Counted::default(),
             until_ns: now_ns,
@@ -242,7 +248,8 @@ impl RecordingWriter {
         self.caller_stats.clone_from(stats);
     }
 
-    /// Does what is due at `now_ns`: closes the chunk, writes what repeats. To be called every 50 ms or so.
+    /// Does what is due at `now_ns`: closes the chunk, writes what repeats. To be called every 50 ms or so, and at
+    /// [`RecordingWriter::due_ns`] with all packets that have come by then: that is how late the chunk may be.
     ///
     /// # Errors
     /// If the recording has failed; it must then be finished.
@@ -252,14 +259,24 @@ impl RecordingWriter {
         if !self.is_full(0) {
             self.write_what_repeats(now_ns)?;
         }
-        let age_ns = now_ns.saturating_sub(self.last_commit_ns);
-        let is_old = age_ns >= clock::nanoseconds(self.options.commit_interval);
-        let is_wanted = self.is_urgent && age_ns >= clock::nanoseconds(URGENT_INTERVAL);
-        if is_old || is_wanted {
+        self.last_tick_ns = now_ns;
+        if now_ns >= self.due_ns() {
             self.commit()?;
             self.last_commit_ns = now_ns;
         }
         Ok(())
+    }
+
+    /// Monotonic time at which a tick closes the open chunk: when its oldest sample is as old as the options say, but a
+    /// tenth of a second after the chunk before. Packets, marks and gaps can make it earlier.
+    pub fn due_ns(&self) -> u64 {
+        let soonest_ns = self.last_commit_ns.saturating_add(clock::nanoseconds(URGENT_INTERVAL));
+        if self.is_urgent {
+            return soonest_ns;
+        }
+        // Without a sample it is the time of the chunk before that counts.
+        let oldest_ns = self.oldest_open_ns.map_or(self.last_commit_ns, |oldest_ns| oldest_ns.min(self.last_commit_ns));
+        oldest_ns.saturating_add(clock::nanoseconds(self.options.commit_interval)).max(soonest_ns)
     }
 
     /// Closes the open chunk and hands it to the disk; does nothing while too many chunks wait.
@@ -408,6 +425,8 @@ impl RecordingWriter {
         // After sending, so that the bytes are counted as waiting all the time.
         self.status.note_open_bytes(open_bytes, 0);
         self.is_urgent = false;
+        self.oldest_open_ns = None;
+        self.last_commit_ns = self.last_tick_ns;
         Ok(())
     }
 

@@ -6,8 +6,11 @@ use std::{collections::BTreeMap, fs, time::Duration};
 use common::{ANCHOR, BATCH, Feeder, header, options};
 use mcap::{MessageStream, Summary};
 use tempfile::tempdir;
-use wavedeck_api::packet::{Flags, PacketHeader};
-use wavedeck_recording::RecordingOptions;
+use wavedeck_api::{
+    clock::Anchor,
+    packet::{Flags, PacketHeader},
+};
+use wavedeck_recording::{Event, RecordingOptions};
 
 /// Times of the messages of each topic, after the start.
 fn times(bytes: &[u8]) -> BTreeMap<String, Vec<u64>> {
@@ -41,18 +44,58 @@ fn what_repeats_comes_at_its_time() {
 }
 
 #[test]
-fn a_chunk_is_closed_every_250_milliseconds() {
+fn a_chunk_is_closed_when_its_oldest_sample_is_200_milliseconds_old() {
     let dir = tempdir().expect("a directory");
     let mut feeder = Feeder::new(options(dir.path()), 1);
-    feeder.feed(250);
+    for _ in 0..250 {
+        let oldest_ns = header(0, feeder.next, 1).timestamp_ns;
+        assert!(feeder.writer.due_ns() <= oldest_ns + 200_000_000, "before its first sample it is not later");
+        feeder.feed(1);
+        assert!(feeder.writer.due_ns() > oldest_ns, "a tick has closed what was due");
+    }
 
     let bytes = fs::read(feeder.finish().path).expect("readable");
 
     let summary = Summary::read(&bytes).expect("closed").expect("a summary");
-    // Batches come every 40 ms, so a chunk is closed at each seventh; before them is the one that explains the file.
-    assert_eq!(summary.chunk_indexes.len(), 1 + 250usize.div_ceil(7));
-    let span = |chunk: &mcap::records::ChunkIndex| chunk.message_end_time - chunk.message_start_time;
-    assert!(summary.chunk_indexes.iter().all(|chunk| span(chunk) <= 320_000_000));
+    // Batches come every 40 ms; the first chunk is the one that explains the file.
+    let spans = summary.chunk_indexes.iter().map(|chunk| chunk.message_end_time - chunk.message_start_time);
+    assert!(spans.max() <= Some(240_000_000));
+    assert!((50..=52).contains(&summary.chunk_indexes.len()), "{} chunks", summary.chunk_indexes.len());
+}
+
+#[test]
+fn a_packet_that_was_long_on_its_way_is_not_kept_back_as_long_as_others() {
+    let dir = tempdir().expect("a directory");
+    let mut feeder = Feeder::new(options(dir.path()), 1);
+    let sample_ns = header(0, 0, 1).timestamp_ns;
+    feeder.writer.tick(sample_ns + 190_000_000).expect("open");
+    feeder.writer.batch_counts(0, &header(0, 0, 1), &common::counts(0, BATCH, 1), sample_ns).expect("taken");
+
+    assert_eq!(feeder.writer.due_ns(), sample_ns + 200_000_000);
+
+    let accepted = feeder.writer.status().accepted_bytes();
+    feeder.writer.tick(sample_ns + 200_000_000).expect("open");
+    assert!(feeder.writer.status().accepted_bytes() > accepted);
+    // One that is older still does not make chunks of single packets.
+    feeder.writer.batch_counts(0, &header(1, 10, 1), &common::counts(10, BATCH, 1), sample_ns).expect("taken");
+    assert_eq!(feeder.writer.due_ns(), sample_ns + 300_000_000);
+}
+
+/// The start is at another time than the test: what is read off the wall clock cannot be taken for what follows from it.
+#[test]
+fn a_wall_clock_that_is_set_while_recording_moves_no_time_in_the_file() {
+    let dir = tempdir().expect("a directory");
+    let mut feeder = Feeder::new(options(dir.path()), 1);
+    assert!(Anchor::now().unix_ns.abs_diff(ANCHOR.unix_ns) > 60_000_000_000, "not at this very minute");
+    feeder.feed(300);
+    feeder.writer.event(&Event::default(), ANCHOR.monotonic_ns + 12_000_000_000).expect("noted");
+    let bytes = fs::read(feeder.finish().path).expect("readable");
+
+    let recorded = ANCHOR.unix_ns..=ANCHOR.unix_ns + 12_000_000_000;
+    for message in MessageStream::new(&bytes).expect("an MCAP file") {
+        let message = message.expect("whole");
+        assert!(recorded.contains(&message.log_time), "{} at {}", message.channel.topic, message.log_time);
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use wavedeck_recording::{
 };
 
 /// Most frames that are gathered at 250 Hz.
-const LONGEST: u32 = 25;
+const LONGEST: u32 = 50;
 
 fn batches(recording: &Recording) -> Vec<DecodedBatch> {
     all(recording.batches(0, 0).expect("the stream"))
@@ -80,12 +80,12 @@ fn a_batch_has_the_time_and_arrival_of_its_first_packet_and_never_splits_one() {
     let dir = tempdir().expect("a directory");
     let mut writer = writer(dir.path());
     for n in 0..6 {
-        feed(&mut writer, packet(n * 10, BATCH));
+        feed(&mut writer, packet(n * 20, 2 * BATCH));
     }
 
     let batches = batches(&open(&writer.finish().expect("closed").path));
 
-    assert_eq!(extents(&batches), [(0, 20), (20, 20), (40, 20)]);
+    assert_eq!(extents(&batches), [(0, 40), (40, 40), (80, 40)]);
     for batch in batches {
         assert_eq!(batch.t0_ns, ANCHOR.unix_ns + batch.first_index * 4_000_000);
         assert_eq!(batch.arrival_ns, batch.t0_ns + 7);
@@ -96,7 +96,7 @@ fn a_batch_has_the_time_and_arrival_of_its_first_packet_and_never_splits_one() {
 fn a_full_run_is_written_at_once_and_a_longer_packet_as_it_is() {
     let dir = tempdir().expect("a directory");
     let mut writer = writer(dir.path());
-    let lengths = [5, 20, 5, LONGEST, 5, 100, 24, 1];
+    let lengths = [5, 45, 5, LONGEST, 5, 100, 49, 1];
     let mut next = 0;
     for length in lengths {
         feed(&mut writer, packet(next, length));
@@ -105,11 +105,11 @@ fn a_full_run_is_written_at_once_and_a_longer_packet_as_it_is() {
 
     let batches = batches(&open(&writer.finish().expect("closed").path));
 
-    assert_eq!(extents(&batches), [(0, 25), (25, 5), (30, 25), (55, 5), (60, 100), (160, 25)]);
+    assert_eq!(extents(&batches), [(0, 50), (50, 5), (55, 50), (105, 5), (110, 100), (210, 50)]);
 }
 
 #[test]
-fn half_the_time_is_gathered_at_500_hz_and_above() {
+fn less_time_is_gathered_at_500_hz_and_above() {
     let dir = tempdir().expect("a directory");
     let mut stream = counts_stream("eeg", 2);
     stream.spec.rate = Rate::new(500, 1).expect("positive");
@@ -180,15 +180,15 @@ fn a_commit_takes_what_was_gathered_along() {
 }
 
 #[test]
-fn a_tick_every_250_milliseconds_takes_what_was_gathered_along() {
+fn a_tick_every_200_milliseconds_takes_what_was_gathered_along() {
     let dir = tempdir().expect("a directory");
     let mut feeder = Feeder::new(options(dir.path()), 2);
     feeder.feed(70);
     let recording = open(&feeder.finish().path);
 
-    // Packets of 40 ms close the first chunk at the eighth and every other at the seventh.
+    // Packets of 40 ms close the first chunk at the sixth and every other at the fifth.
     let begins: Vec<_> = extents(&batches(&recording)).into_iter().map(|(first, _)| first).collect();
-    assert!((0..8).all(|chunk| begins.contains(&(80 + chunk * 70))), "{begins:?}");
+    assert!((0..12).all(|chunk| begins.contains(&(60 + chunk * 50))), "{begins:?}");
 }
 
 #[test]

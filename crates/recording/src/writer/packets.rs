@@ -86,6 +86,8 @@ impl RecordingWriter {
         self.ledgers[stream].record(header.first_sample, u64::from(header.batch_size));
         let duration_ns = self.streams[stream].rate.nanoseconds_at(u64::from(header.batch_size));
         self.until_ns = self.until_ns.max(header.timestamp_ns.saturating_add(duration_ns));
+        let oldest_ns = self.oldest_open_ns.unwrap_or(header.timestamp_ns);
+        self.oldest_open_ns = Some(oldest_ns.min(header.timestamp_ns));
         if self.container.open_bytes() >= self.options.chunk_bytes {
             self.commit()?;
         }

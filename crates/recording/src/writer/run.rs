@@ -8,9 +8,9 @@ use crate::{batches::Samples, proto::Body};
 
 /// Rates below it are slow.
 const SLOW_HZ: f64 = 500.0;
-/// Longest run of a slow stream: what a message costs beside the samples is then a tenth of them for eight channels
-/// at 250 Hz, where a packet of 40 ms costs a third.
-const SLOW_RUN_NS: u64 = 100_000_000;
+/// Longest run of a slow stream: all that a chunk holds of it. For eight channels at 250 Hz a message then costs a
+/// twentieth of the samples beside them, where a packet of 40 ms costs a third.
+const SLOW_RUN_NS: u64 = 200_000_000;
 const RUN_NS: u64 = 50_000_000;
 
 /// The samples of a packet, frame by frame.
