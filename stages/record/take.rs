@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::Value;
-use wavedeck_api::clock::Anchor;
+use wavedeck_api::clock::{self, Anchor};
 use wavedeck_recording::{
     CommitStatus, Finished, GapReason, RecordingOptions, RecordingWriter, StreamInfo, WriteError,
 };
@@ -37,6 +37,8 @@ pub(super) struct Take {
     /// Of the file that comes next.
     options: RecordingOptions,
     streams: Vec<StreamInfo>,
+    /// Where both clocks stood at the start: times go on from file to file though the wall clock may have been set.
+    anchor: Anchor,
     limits: SegmentLimits,
     pub(super) file: OpenFile,
     pub(super) disk: DiskWatch,
@@ -81,6 +83,7 @@ impl Take {
         Ok(Self {
             options,
             streams: streams.to_vec(),
+            anchor,
             limits: segments,
             file: OpenFile::new(writer, vec![InFile::default(); streams.len()]),
             disk: DiskWatch::new(disk, now),
@@ -146,7 +149,9 @@ impl Take {
         let mut options = self.options.clone();
         options.segment = self.options.segment.max(1) + 1;
         options.about.push(("previous", previous.unwrap_or_default()));
-        let writer = RecordingWriter::create(options, self.streams.clone(), Anchor::now())?;
+        let monotonic_ns = clock::now_ns();
+        let now = Anchor { monotonic_ns, unix_ns: self.anchor.unix_ns_at(monotonic_ns) };
+        let writer = RecordingWriter::create(options, self.streams.clone(), now)?;
         self.options.segment = self.options.segment.max(1) + 1;
         self.began = Instant::now();
         let previous = std::mem::replace(&mut self.file, OpenFile::new(writer, streams));

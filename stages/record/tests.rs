@@ -329,6 +329,28 @@ fn a_recording_of_several_files_loses_nothing_between_them() {
 }
 
 #[test]
+fn a_wall_clock_that_is_set_between_two_files_moves_no_time_in_the_second() {
+    let dir = tempdir().expect("a directory");
+    let options = RecordingOptions { dir: dir.path().to_owned(), name: Some("run".into()), ..Default::default() };
+    let stream = StreamInfo { name: "eeg".into(), spec: fixtures::counts(2, FRAMES), device: String::new() };
+    let segments = SegmentLimits { duration: Duration::ZERO, bytes: 1 };
+    let limits = Limits { warn_s: 0.0, stop_s: 0.0, stop_bytes: 0 };
+    // The wall clock was an hour ahead at the start, and then somebody has set it.
+    let now = Anchor::now();
+    let ahead = Anchor { unix_ns: now.unix_ns + 3_600_000_000_000, ..now };
+    let mut take = Take::begin(options, &[stream], ahead, segments, limits).expect("begun");
+
+    take.rotate().expect("begun");
+
+    assert_eq!(take.finish().into_iter().filter(Result::is_ok).count(), 2);
+    let started = ["run_001.mcap", "run_002.mcap"]
+        .map(|name| Recording::open(dir.path().join(name)).expect("a recording").start_unix_ns());
+    assert_eq!(started[0], ahead.unix_ns);
+    let apart = Duration::from_nanos(started[1].checked_sub(started[0]).expect("later"));
+    assert!(apart < Duration::from_secs(1800), "{apart:?}");
+}
+
+#[test]
 fn the_reason_of_a_gap_follows_from_packet_numbers_and_marks() {
     let dir = tempdir().expect("a directory");
     let spec = fixtures::counts(2, FRAMES);

@@ -96,6 +96,18 @@ struct Bench {
     next: u64,
     /// Frames of a packet.
     frames: u32,
+    /// The other end of `leave`.
+    gate: Option<Receiver<()>>,
+}
+
+fn spec(channels: usize, rate_hz: u32) -> StreamSpec {
+    StreamSpec {
+        kind: SignalKind::Counts,
+        channels: (1..=channels).map(|n| ChannelSpec::counts(format!("CH{n}"), "uV", 1.0)).collect(),
+        rate: Rate::new(u64::from(rate_hz), 1).expect("positive"),
+        max_batch: FRAMES,
+        spectrum: None,
+    }
 }
 
 fn options(dir: &Path) -> RecordingOptions {
@@ -104,37 +116,34 @@ fn options(dir: &Path) -> RecordingOptions {
 
 impl Bench {
     fn new(change: impl FnOnce(&mut RecordingOptions)) -> Self {
-        Self::behind(None, change)
+        Self::with(&spec(1, 1000), change, false)
     }
 
     /// On a disk that takes no more than the beginning until `leave` is dropped.
     fn standing_still(change: impl FnOnce(&mut RecordingOptions)) -> Self {
-        let (leave, gate) = channel::unbounded();
-        leave.send(()).expect("held by the disk");
-        Self { leave: Some(leave), ..Self::behind(Some(gate), change) }
+        Self::with(&spec(1, 1000), change, true)
     }
 
-    fn behind(gate: Option<Receiver<()>>, change: impl FnOnce(&mut RecordingOptions)) -> Self {
+    fn with(spec: &StreamSpec, change: impl FnOnce(&mut RecordingOptions), stands_still: bool) -> Self {
         let dir = tempdir().expect("a directory");
         let faults = Arc::new(Faults::default());
-        let spec = StreamSpec {
-            kind: SignalKind::Counts,
-            channels: [ChannelSpec::counts("CH1", "uV", 1.0)].into(),
-            rate: Rate::new(1000, 1).expect("positive"),
-            max_batch: FRAMES,
-            spectrum: None,
-        };
-        let stream = StreamInfo { name: "eeg".into(), spec, device: String::new() };
+        let stream = StreamInfo { name: "eeg".into(), spec: spec.clone(), device: String::new() };
         let anchor = Anchor { monotonic_ns: 0, unix_ns: 1 };
         let mut options = options(dir.path());
         change(&mut options);
         let shared = Arc::clone(&faults);
         faults.has_spare.store(options.spare_bytes > 0, SeqCst);
         let spare = dir.path().join("run.mcap.spare");
-        let disk =
-            move |file| -> Box<dyn Disk> { Box::new(FaultyDisk { file, faults: shared, written: 0, spare, gate }) };
+        let (leave, gate) = stands_still.then(channel::unbounded).unzip();
+        if let Some(leave) = &leave {
+            leave.send(()).expect("held by the disk");
+        }
+        let of_disk = gate.clone();
+        let disk = move |file| -> Box<dyn Disk> {
+            Box::new(FaultyDisk { file, faults: shared, written: 0, spare, gate: of_disk })
+        };
         let writer = RecordingWriter::create_on(options, &[stream], anchor, disk).expect("created");
-        Self { leave: None, dir, writer, faults, next: 0, frames: FRAMES }
+        Self { leave, dir, writer, faults, next: 0, frames: FRAMES, gate }
     }
 
     fn try_feed(&mut self) -> Result<(), WriteError> {
@@ -304,6 +313,52 @@ fn a_disk_that_stands_still_makes_packets_refused_and_memory_stay() {
     assert_eq!((ledger.lost(), ledger.is_balanced()), (500, true));
     assert!(finished.ledger.is_degraded());
     assert_eq!(check_frames(&finished.path), ledger.recorded);
+}
+
+#[test]
+fn writes_that_stand_still_for_350_milliseconds_lose_nothing_of_64_channels_at_30_khz() {
+    const RATE_HZ: u64 = 30_000;
+    const CHANNELS: usize = 64;
+    const PACKET: u32 = 600;
+    const STALL_PACKETS: u64 = 350 * RATE_HZ / 1000 / PACKET as u64 + 1;
+    let stalls: u64 = if cfg!(miri) { 1 } else { 10 };
+    let mut bench = Bench::with(&spec(CHANNELS, RATE_HZ as u32), |_| {}, true);
+    let leave = bench.leave.take().expect("a gate");
+    let status = bench.writer.status();
+
+    let mut worst = 0;
+    for packet in 0..stalls * STALL_PACKETS {
+        let first_sample = packet * u64::from(PACKET);
+        let header = PacketHeader {
+            first_sample,
+            timestamp_ns: first_sample * 1_000_000_000 / RATE_HZ,
+            batch_size: PACKET,
+            channels: CHANNELS as u16,
+            ..PacketHeader::default()
+        };
+        let samples: Vec<i32> =
+            (0..PACKET as usize * CHANNELS).map(|at| noise(first_sample + at as u64) >> 12).collect();
+        bench.writer.batch_counts(0, &header, &samples, header.timestamp_ns).expect("taken, though nothing is written");
+        bench.writer.tick(header.timestamp_ns).expect("open");
+        worst = worst.max(status.pending_bytes());
+        // So long every write has waited; then the disk takes all there is before it stands still again.
+        if (packet + 1) % STALL_PACKETS == 0 {
+            bench.writer.commit().expect("open");
+            wait_until("the disk has caught up", || {
+                leave.send(()).expect("held by the disk");
+                status.pending_bytes() == 0
+            });
+            while bench.gate.as_ref().expect("a gate").try_recv().is_ok() {}
+        }
+    }
+    drop(leave);
+
+    let finished = bench.writer.finish().expect("closed");
+    let ledger = &finished.ledger.streams[0];
+    assert_eq!((ledger.recorded, ledger.lost()), (stalls * STALL_PACKETS * u64::from(PACKET), 0));
+    let limit = options(bench.dir.path()).max_pending_bytes as u64;
+    let stall_bytes = STALL_PACKETS * u64::from(PACKET) * CHANNELS as u64 * 4;
+    assert!(worst > stall_bytes / 4 && worst < limit / 4, "at worst {worst} of {limit} bytes waited");
 }
 
 #[test]
