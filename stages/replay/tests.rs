@@ -367,7 +367,7 @@ fn what_cannot_be_played_is_refused_with_a_hint() {
     let missing = dir.path().join("missing.mcap");
     let cases = [
         (Path::new(""), json!({}), "`path` is empty", "set it to a recording"),
-        (&text, json!({}), "is not an MCAP file", "ends in .mcap"),
+        (&text, json!({}), "the table must be rows of numbers", "correct it there"),
         (&missing, json!({}), "does not exist", "check the path"),
         (dir.path(), json!({}), "is a directory", "name one of the .mcap files"),
         (&path, json!({ "stream": "ecg" }), "stream `ecg` is not in this recording", "name one of the streams"),

@@ -42,6 +42,10 @@ pub(super) fn open(path: &Path) -> Result<Foreign, SourceError> {
     about.warnings = std::mem::take(&mut layout.warnings);
     about.warnings.extend(scan.warnings.iter().cloned().chain(doubt));
     let (first_index, end_index) = scan.runs.span();
+    // Any line of words could be a header; with nothing below, only one that names what tables of samples have is.
+    if first_index == end_index && layout.index.is_none() && layout.time.is_none() && !layout.is_own {
+        return Err(file.bad("the table", "rows of numbers", "words alone"));
+    }
     about.start_unix_ns = layout.preamble.start_unix_ns.or(layout.time.and_then(|(_, pace)| pace.unix_ns));
     let origin_ns = about.start_unix_ns.map_or(0, |ns| ns.saturating_sub(rate.nanoseconds_at(first_index)));
     let clock = Clock { start_ns: origin_ns, rate };
