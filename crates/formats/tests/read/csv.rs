@@ -58,6 +58,8 @@ fn the_delimiter_and_the_decimal_comma_are_found() {
         ("a.txt", " t  a b\n  0 1.5   2\n0.01 2.5 3 \n0.02\t3.5 4\n", "text table"),
         ("a.txt", "t\ta\tb\t\n0\t1,5\t2\t\n0,01\t2,5\t3\t\n0,02\t3,5\t4\t\n", "TSV"),
         ("a.csv", "\"t\",\"a\",\"b\"\n\"0\",\"1.5\",\"2\"\n\"0.01\",\"2.5\",\"3\"\n\"0.02\",\"3.5\",\"4\"\n", "CSV"),
+        ("a.csv", ",t,a,b\n0,0,1.5,2\n1,0.01,2.5,3\n2,0.02,3.5,4\n", "CSV"),
+        ("a.csv", "t,a,b\n1,0,1.5,2\n2,0.01,2.5,3\n3,0.02,3.5,4\n", "CSV"),
         ("a.csv", "# made up\n\n# t,a,b\n0,1.5,2\n\n0.01,2.5,3\n# a word\n0.02,3.5,4\n", "CSV"),
     ];
     for (name, text, format) in cases {

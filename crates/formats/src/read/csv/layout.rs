@@ -112,6 +112,10 @@ impl Layout {
             match names::meaning(&name, &unit) {
                 Meaning::Marker => self.markers.push(column),
                 Meaning::Index | Meaning::Time(_) if rows.is_empty() => {}
+                // Row numbers of pandas and R have no name.
+                Meaning::Value if is_named && column == 0 && name.is_empty() && by_one == Some(true) => {
+                    self.index = Some(0);
+                }
                 Meaning::Index if by_one.is_some() => {
                     self.index = self.index.or((by_one == Some(true)).then_some(column))
                 }

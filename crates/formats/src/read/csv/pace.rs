@@ -65,7 +65,7 @@ impl Pace {
         sorted.sort_unstable();
         let period_ns = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
         let tolerance = (period_ns / 10).max(digit_ns);
-        periods.retain(|period| (period - period_ns).abs() <= tolerance);
+        periods.retain(|period| period.abs_diff(period_ns) <= tolerance.unsigned_abs());
         let is_even = period_ns > 0 && 4 * periods.len() >= 3 * sorted.len();
         let unix_ns = u64::try_from(times[0]).ok();
         // From 1990 on; what counts from the start of something else is smaller.
@@ -82,11 +82,12 @@ impl Pace {
 
 /// How far times are from even ones, from the first to where they first jump.
 fn wander(times: &[i64], period_ns: i64, tolerance: i64) -> i64 {
-    let regular = |pair: &[i64]| (pair[1].saturating_sub(pair[0]) - period_ns).abs() <= tolerance;
+    let regular = |pair: &[i64]| pair[1].saturating_sub(pair[0]).abs_diff(period_ns) <= tolerance.unsigned_abs();
     let n = times.windows(2).take_while(|pair| regular(pair)).count();
     let span = times[n].saturating_sub(times[0]) as f64;
     let even = |place: usize| span * place as f64 / n.max(1) as f64;
-    let off = times[..=n].iter().enumerate().map(|(place, time)| ((time - times[0]) as f64 - even(place)).abs());
+    let off =
+        times[..=n].iter().enumerate().map(|(place, time)| (time.saturating_sub(times[0]) as f64 - even(place)).abs());
     off.fold(0.0, f64::max) as i64
 }
 
@@ -150,6 +151,12 @@ mod tests {
         assert_eq!((even.period_ns, even.error_ns, even.is_even, even.unix_ns), (4_000_000, 1_000_000, true, None));
         let bursts = pace(&["1.0", "1.0", "1.0", "1.4", "1.4", "1.4", "1.8"], None);
         assert!(!bursts.is_even);
+    }
+
+    #[test]
+    fn times_at_both_ends_of_what_can_be_said_are_no_pace() {
+        let wide = pace(&["0", "-9223372036", "9223372036", "-9223372036", "0"], Some(0));
+        assert!(!wide.is_even, "{wide:?}");
     }
 
     #[test]
