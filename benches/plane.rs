@@ -4,7 +4,7 @@
 //! the machine does falls on both.
 #[path = "plane/chains.rs"]
 mod chains;
-#[path = "plane/measure.rs"]
+#[path = "common/measure.rs"]
 mod measure;
 #[path = "plane/pacing.rs"]
 mod pacing;
@@ -12,9 +12,9 @@ mod pacing;
 mod pipeline;
 #[path = "plane/primitives.rs"]
 mod primitives;
-#[path = "plane/proc.rs"]
+#[path = "common/proc.rs"]
 mod proc;
-#[path = "plane/report.rs"]
+#[path = "common/report.rs"]
 mod report;
 #[path = "plane/rest.rs"]
 mod rest;

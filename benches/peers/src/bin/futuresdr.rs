@@ -8,7 +8,7 @@ use futuresdr::{
 };
 
 #[expect(dead_code, reason = "shared with the benchmarks, which use all of it")]
-#[path = "../../../plane/proc.rs"]
+#[path = "../../../common/proc.rs"]
 mod proc;
 
 /// Writes ones until all are sent.

@@ -4,7 +4,7 @@
 #[path = "../../../plane/pipeline.rs"]
 mod pipeline;
 #[expect(dead_code, reason = "shared with the benchmarks, which use all of it")]
-#[path = "../../../plane/proc.rs"]
+#[path = "../../../common/proc.rs"]
 mod proc;
 #[expect(dead_code, reason = "shared with the benchmarks, which use all of it")]
 #[path = "../../../plane/stages.rs"]

@@ -1,4 +1,5 @@
 //! What the system counts of a process: CPU time and wake-ups.
+#![allow(dead_code, reason = "each benchmark uses its own part")]
 use std::{fs, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};

@@ -1,4 +1,5 @@
 //! What is printed when everything has been measured: grids of figures, then one table with ratios and targets.
+#![allow(dead_code, reason = "each benchmark uses its own part")]
 use std::fmt;
 
 use crate::measure::{median, ratio};
@@ -18,6 +19,10 @@ pub(crate) enum Unit {
     WakesPerSecond,
     /// Wake-ups per 1000 packets.
     WakesPerThousand,
+    /// 1e6 bytes per second.
+    MegabytesPerSecond,
+    /// How many times as much, as long or as fast.
+    Times,
 }
 
 impl Unit {
@@ -33,6 +38,8 @@ impl Unit {
             Self::PercentOfCore => format!("{value:.2} %"),
             Self::WakesPerSecond => format!("{value:.1} /s"),
             Self::WakesPerThousand => format!("{value:.0} /1000"),
+            Self::MegabytesPerSecond => format!("{value:.0} MB/s"),
+            Self::Times => format!("{value:.2} x"),
         }
     }
 }
@@ -46,6 +53,8 @@ pub(crate) enum Target {
     RatioAtLeast(f64),
     /// Our own figure, not above this.
     AtMost(f64),
+    /// Our own figure, not below this.
+    AtLeast(f64),
 }
 
 /// One line of the table.
@@ -114,6 +123,7 @@ impl Report {
             None => (String::new(), None),
             Some(Target::RatioAtMost(limit)) => (format!("<= {limit} x"), share.map(|share| share <= limit)),
             Some(Target::RatioAtLeast(limit)) => (format!(">= {limit} x"), share.map(|share| share >= limit)),
+            Some(Target::AtLeast(limit)) => (format!(">= {}", row.unit.show(limit)), Some(ours >= limit)),
             Some(Target::AtMost(limit)) => (format!("<= {}", row.unit.show(limit)), Some(ours <= limit)),
         };
         let verdict = match is_met {

@@ -1,4 +1,5 @@
 //! How often and how long to measure, runs in turns, and the middle of what came out.
+#![allow(dead_code, reason = "each benchmark uses its own part")]
 use std::time::Duration;
 
 /// What the command line asks for.
