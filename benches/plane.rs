@@ -4,6 +4,8 @@
 //! the machine does falls on both.
 #[path = "plane/chains.rs"]
 mod chains;
+#[path = "common/groups.rs"]
+mod groups;
 #[path = "common/measure.rs"]
 mod measure;
 #[path = "plane/pacing.rs"]
@@ -21,10 +23,7 @@ mod rest;
 #[path = "plane/stages.rs"]
 mod stages;
 
-use measure::Options;
-use report::Report;
-
-type Group = (&'static str, fn(&Options, &mut Report));
+use groups::Group;
 
 const GROUPS: [Group; 9] = [
     ("primitives/pool", primitives::pools),
@@ -39,16 +38,5 @@ const GROUPS: [Group; 9] = [
 ];
 
 fn main() {
-    let options = Options::from_args(std::env::args().skip(1));
-    let chosen = GROUPS.iter().filter(|(name, _)| options.wants(name));
-    if options.only_lists() {
-        chosen.for_each(|(name, _)| println!("{name}: benchmark"));
-        return;
-    }
-    let mut report = Report::new(options.is_measuring());
-    for (name, run) in chosen {
-        eprintln!("{name}");
-        run(&options, &mut report);
-    }
-    print!("{report}");
+    groups::run(&GROUPS);
 }

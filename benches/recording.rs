@@ -4,6 +4,8 @@
 //! the machine does falls on both.
 #[path = "recording/exporting.rs"]
 mod exporting;
+#[path = "common/groups.rs"]
+mod groups;
 #[path = "common/measure.rs"]
 mod measure;
 #[path = "common/proc.rs"]
@@ -17,10 +19,7 @@ mod setup;
 #[path = "recording/writing.rs"]
 mod writing;
 
-use measure::Options;
-use report::Report;
-
-type Group = (&'static str, fn(&Options, &mut Report));
+use groups::Group;
 
 const GROUPS: [Group; 4] = [
     ("writing/pace", writing::at_pace),
@@ -30,16 +29,5 @@ const GROUPS: [Group; 4] = [
 ];
 
 fn main() {
-    let options = Options::from_args(std::env::args().skip(1));
-    let chosen = GROUPS.iter().filter(|(name, _)| options.wants(name));
-    if options.only_lists() {
-        chosen.for_each(|(name, _)| println!("{name}: benchmark"));
-        return;
-    }
-    let mut report = Report::new(options.is_measuring());
-    for (name, run) in chosen {
-        eprintln!("{name}");
-        run(&options, &mut report);
-    }
-    print!("{report}");
+    groups::run(&GROUPS);
 }

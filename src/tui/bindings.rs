@@ -79,6 +79,13 @@ fn freeze_name(app: &App, _: &Snapshot) -> &'static str {
 const LISTS: Places = Places::PIPELINE.and(Places::RECORDINGS).and(Places::LOG);
 const REPLAYS: Places = Places::MONITOR.and(Places::RECORDINGS);
 
+/// The line of a key that sets a marker.
+const fn marker(number: u8, keys: &'static [Key]) -> Entry {
+    entry(Action::MarkWithKey(number), keys, |_, _| "marks", "set the marker of this key", Places::VIEWS)
+        .if_only(is_recording)
+        .quiet()
+}
+
 static TABLE: &[Entry] = &[
     entry(
         Action::Record,
@@ -116,33 +123,15 @@ static TABLE: &[Entry] = &[
     )
     .if_only(has_alarm)
     .quiet(),
-    entry(Action::MarkWithKey(1), &[Key::F(1)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
-        .if_only(is_recording)
-        .quiet(),
-    entry(Action::MarkWithKey(2), &[Key::F(2)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
-        .if_only(is_recording)
-        .quiet(),
-    entry(Action::MarkWithKey(3), &[Key::F(3)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
-        .if_only(is_recording)
-        .quiet(),
-    entry(Action::MarkWithKey(4), &[Key::F(4)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
-        .if_only(is_recording)
-        .quiet(),
-    entry(Action::MarkWithKey(5), &[Key::F(5)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
-        .if_only(is_recording)
-        .quiet(),
-    entry(Action::MarkWithKey(6), &[Key::F(6)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
-        .if_only(is_recording)
-        .quiet(),
-    entry(Action::MarkWithKey(7), &[Key::F(7)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
-        .if_only(is_recording)
-        .quiet(),
-    entry(Action::MarkWithKey(8), &[Key::F(8)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
-        .if_only(is_recording)
-        .quiet(),
-    entry(Action::MarkWithKey(9), &[Key::F(9)], |_, _| "marks", "set the marker of this key", Places::VIEWS)
-        .if_only(is_recording)
-        .quiet(),
+    marker(1, &[Key::F(1)]),
+    marker(2, &[Key::F(2)]),
+    marker(3, &[Key::F(3)]),
+    marker(4, &[Key::F(4)]),
+    marker(5, &[Key::F(5)]),
+    marker(6, &[Key::F(6)]),
+    marker(7, &[Key::F(7)]),
+    marker(8, &[Key::F(8)]),
+    marker(9, &[Key::F(9)]),
     // The replay.
     entry(Action::PlayPause, &[Key::Char(' ')], play_name, "play or pause the replay", REPLAYS).when(When::Replay),
     entry(Action::SeekBy(-1), &[Key::Left], |_, _| "1 s", "a second back", REPLAYS).when(When::Replay),
