@@ -42,6 +42,8 @@ pub(crate) struct Index {
 #[derive(Clone, Debug)]
 pub(crate) struct ChunkEntry {
     pub(crate) head: RecordHead,
+    /// Unix time of its first message.
+    pub(crate) start_ns: u64,
     /// Unix time of its last message.
     pub(crate) end_ns: u64,
     /// Channels it has messages of, sorted.
@@ -59,6 +61,7 @@ impl From<ChunkIndex> for ChunkEntry {
     fn from(index: ChunkIndex) -> Self {
         Self {
             head: RecordHead { opcode: op::CHUNK, offset: index.chunk_start_offset, length: index.chunk_length },
+            start_ns: index.message_start_time,
             end_ns: index.message_end_time,
             channels: index.message_index_offsets.into_keys().collect(),
         }

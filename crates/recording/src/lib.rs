@@ -18,6 +18,7 @@ mod reader;
 mod recount;
 mod repair;
 mod schema;
+mod seek;
 mod spare;
 mod stamp;
 mod stored;

@@ -17,7 +17,6 @@ use crate::{
     error::ReadError,
     index::{ChunkEntry, Index},
     ledger::Ledger,
-    proto,
     recount::Recount,
     repair::RepairNote,
     schema,
@@ -262,31 +261,6 @@ impl Recording {
     pub(crate) fn stream_names(&self) -> String {
         let names: Vec<_> = self.inner.streams.iter().map(|stream| stream.name.as_str()).collect();
         if names.is_empty() { "none".into() } else { names.join(", ") }
-    }
-
-    /// Number of the last chunk that begins at or before sample `index` of a stream.
-    fn chunk_of_index(&self, stream: usize, index: u64) -> usize {
-        let channel = self.data_channel(stream);
-        let chunks = self.chunks();
-        let holders: Vec<usize> =
-            (0..chunks.len()).filter(|n| chunks[*n].channels.binary_search(&channel).is_ok()).collect();
-        let mut buffer = Vec::new();
-        let mut begins_by = |n: &usize| {
-            let mut first = None;
-            let visited = self.visit(&chunks[*n].head, &mut buffer, |item| {
-                if let Item::Message(header, payload) = item
-                    && header.channel_id == channel
-                    && first.is_none()
-                {
-                    first = proto::decode_batch(payload).ok().map(|view| view.head.first_index);
-                }
-                Ok(())
-            });
-            // A damaged chunk says nothing; looking before it is always right, only slower.
-            visited.is_ok() && first.is_some_and(|first| first <= index)
-        };
-        let place = holders.partition_point(&mut begins_by);
-        place.checked_sub(1).map_or(0, |place| holders[place])
     }
 
     /// All marks; of each chunk that cannot be read `damage` is told, and returns the error or goes on.

@@ -126,6 +126,34 @@ fn a_seek_lands_on_the_batch_that_holds_the_sample() {
 }
 
 #[test]
+fn a_seek_finds_the_sample_where_times_do_not_follow_the_rate() {
+    let dir = tempdir().expect("a directory");
+    let mut writer =
+        RecordingWriter::create(options(dir.path()), vec![counts_stream("eeg", 1)], ANCHOR).expect("created");
+    let mut late_ns = 0;
+    for n in 0..400 {
+        // A board ten times too slow for a while, then one that stood still for an hour.
+        late_ns += match n {
+            100..200 => 360_000_000,
+            300 => 3_600_000_000_000,
+            _ => 0,
+        };
+        let mut header = header(n, n * u64::from(BATCH), 1);
+        header.timestamp_ns += late_ns;
+        writer
+            .batch_counts(0, &header, &common::counts(header.first_sample, BATCH, 1), header.timestamp_ns)
+            .expect("taken");
+        writer.tick(header.timestamp_ns).expect("open");
+    }
+    let recording = open(&writer.finish().expect("closed").path);
+
+    for index in 0..4000 {
+        let first = recording.batches(0, index).expect("the stream").next().expect("there").expect("whole");
+        assert!((first.first_index..first.end_index()).contains(&index), "{} from {index}", first.first_index);
+    }
+}
+
+#[test]
 fn a_seek_in_time_lands_on_the_same_batch() {
     let dir = tempdir().expect("a directory");
     let mut feeder = Feeder::new(options(dir.path()), 2);
