@@ -12,6 +12,8 @@ mod measure;
 mod proc;
 #[path = "recording/reading.rs"]
 mod reading;
+#[path = "recording/replaying.rs"]
+mod replaying;
 #[path = "common/report.rs"]
 mod report;
 #[path = "recording/setup.rs"]
@@ -21,10 +23,11 @@ mod writing;
 
 use groups::Group;
 
-const GROUPS: [Group; 4] = [
+const GROUPS: [Group; 5] = [
     ("writing/pace", writing::at_pace),
     ("writing/throughput", writing::as_fast_as_possible),
     ("reading", reading::open_and_seek),
+    ("replaying", replaying::through_filters),
     ("exporting", exporting::to_files),
 ];
 

@@ -2,10 +2,7 @@
 use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
-use wavedeck_api::{
-    handle::{RecordingState, StreamHash},
-    link::Overflow,
-};
+use wavedeck_api::{handle::StreamHash, link::Overflow};
 
 use crate::{
     exit::Exit,
@@ -56,7 +53,7 @@ pub struct Summary {
     /// What each stream has come to, where a stage hashes them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hashes: Vec<StreamHash>,
-    /// Recordings that were closed.
+    /// Files of recordings that were closed, in order; what is in them is whole.
     pub recordings: Vec<PathBuf>,
     /// Why a recording failed.
     pub recording_error: Option<String>,
@@ -133,7 +130,6 @@ impl Summary {
             high_water: (edge.counts.high_water, edge.capacity),
             policy: edge.policy,
         });
-        let finished = closing.recorders.iter().filter(|status| status.state == RecordingState::Idle);
         Self {
             kind: "summary",
             name: name.to_owned(),
@@ -151,7 +147,7 @@ impl Summary {
             streams,
             edges: edges.collect(),
             hashes: closing.hashes.clone(),
-            recordings: finished.filter_map(|status| status.path.clone()).collect(),
+            recordings: closing.recorders.iter().flat_map(|status| status.closed.iter().cloned()).collect(),
             recording_error: closing.recorders.iter().find_map(|status| status.error.clone()),
             faults: closing.faults,
             stuck: closing.report.stuck.clone(),

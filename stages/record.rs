@@ -7,12 +7,13 @@ mod take;
 use std::{
     collections::VecDeque,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use wavedeck_api::{
     clock::{self, Anchor},
-    handle::{ParamChange, RecordCommand, RecorderSeat, RecorderStatus, RecordingState, SessionInfo},
+    handle::{MOST_CLOSED, ParamChange, RecordCommand, RecorderSeat, RecorderStatus, RecordingState, SessionInfo},
     prelude::*,
 };
 use wavedeck_recording::{
@@ -272,6 +273,7 @@ impl Record {
                 started_ns: anchor.monotonic_ns,
                 dir,
                 files: 1,
+                closed: status.closed.clone(),
                 preroll_s,
                 ..RecorderStatus::default()
             };
@@ -300,8 +302,9 @@ impl Record {
             return self.close(Some(text), ctx);
         }
         match take.go_on_after_failure(error) {
-            Ok(()) => {
+            Ok(finished) => {
                 let path = take.file.writer.path().to_owned();
+                note_closed(&self.seat, finished.path);
                 ctx.note(Level::Error, format!("{text}; the recording goes on in {}", path.display()));
                 self.seat.publish(|status| {
                     status.files += 1;
@@ -321,12 +324,13 @@ impl Record {
         self.figures(&take);
         self.seat.publish(|status| status.state = RecordingState::Finishing);
         self.is_paused = false;
-        let lost = take.sums().lost;
+        let (lost, is_confirmed) = (take.sums().lost, !take.file.status.has_failed());
         let (mut last, mut failure) = (None, why);
         for finished in take.finish() {
             match finished {
                 Ok(finished) => {
                     failure = failure.or_else(|| finished.ledger.failed.clone());
+                    note_closed(&self.seat, finished.path.clone());
                     last = Some(finished);
                 }
                 Err(error) => {
@@ -337,7 +341,13 @@ impl Record {
             }
         }
         if let (Some(why), Some(Finished { path, .. })) = (&failure, &last) {
-            ctx.note(Level::Error, format!("{why}; what was recorded is whole: {}", path.display()));
+            let path = path.display();
+            let text = if is_confirmed {
+                format!("{why}; what was recorded is whole: {path}")
+            } else {
+                format!("{why}; the disk has not confirmed the end of {path}: copy it to another while it is there")
+            };
+            ctx.note(Level::Error, text);
         }
         if lost > 0 {
             ctx.note(Level::Warn, format!("the recording lacks {lost} samples; its ledger says where"));
@@ -422,7 +432,10 @@ impl Record {
         self.next_tick = now + due.min(TICK);
         for finished in take.closed() {
             match finished {
-                Ok(finished) => ctx.note(Level::Info, format!("finished {}", finished.path.display())),
+                Ok(finished) => {
+                    ctx.note(Level::Info, format!("finished {}", finished.path.display()));
+                    note_closed(&self.seat, finished.path);
+                }
                 Err(error) => {
                     let text = explained(&error);
                     ctx.note(Level::Error, text.as_str());
@@ -532,6 +545,16 @@ impl Stage for Record {
         self.close(None, ctx);
         Ok(())
     }
+}
+
+fn note_closed(seat: &RecorderSeat, path: PathBuf) {
+    seat.publish(|status| {
+        let closed = Arc::make_mut(&mut status.closed);
+        if closed.len() == MOST_CLOSED {
+            closed.remove(0);
+        }
+        closed.push(path);
+    });
 }
 
 fn edit(change: ParamChange) -> (Edit, u64) {

@@ -212,6 +212,7 @@ fn a_disk_that_fills_up_keeps_every_sample_that_was_taken_and_the_program_goes_o
     let recorded = samples_from(0, &path, home.path());
     assert_eq!(recorded, ended.recorded());
     assert!(recorded < ended.summary["produced"].as_u64().expect("a number"));
+    assert_eq!(ended.summary["recordings"], json!([path]));
     let bytes = fs::metadata(&path).expect("there").len();
     assert!(bytes > 3 << 20, "{bytes} of 4 MiB were used");
     let recording = Recording::open(&path).expect("a recording");
@@ -239,6 +240,59 @@ fn a_disk_that_another_file_fills_up_leaves_room_for_the_end() {
     let path = only_recording(&dir);
     assert_eq!(names(&dir).len(), 2, "{:?}", names(&dir));
     assert_eq!(samples_from(0, &path, home.path()), ended.recorded());
+}
+
+/// A disk of 64 MB of which 16 MB can be written, as one that was promised more than there is: then writes fail with
+/// EIO, though the file system has room, and it makes itself read-only. False where there are no loop devices.
+fn mount_breaking_disk(image: &Path, dir: &Path) -> bool {
+    mount(image.parent().expect("a folder"), 16);
+    fs::create_dir_all(dir).expect("a folder");
+    let script = "truncate -s 64M \"$0\" && mkfs.ext4 -q -F -m 0 \"$0\" && mount -o loop \"$0\" \"$1\"";
+    let output = Command::new("sh").args(["-c", script]).arg(image).arg(dir).output().expect("sh runs");
+    if !output.status.success() {
+        writeln!(io::stderr(), "SKIPPED, nothing is proven: no loop device: {}", text(&output.stderr)).expect("said");
+    }
+    output.status.success()
+}
+
+/// Runs a script with its arguments.
+fn succeed_shell(script: &[&str]) {
+    let output = Command::new("sh").arg("-c").args(script).output().expect("sh runs");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_disk_that_breaks_keeps_what_was_saved_and_the_program_goes_on() {
+    if !may_mount("a_disk_that_breaks_keeps_what_was_saved_and_the_program_goes_on") {
+        return;
+    }
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join("rec");
+    let image = home.path().join("backing/disk.img");
+    if !mount_breaking_disk(&image, &dir) {
+        return;
+    }
+    let config = noise(home.path(), 64, 25_000, json!({ "dir": dir }));
+    let mut run = Run::start(home.path(), &config);
+
+    run.wait_for_alarm();
+    let ended = run.end();
+
+    ended.assert_alarm("cannot save the recording");
+    let statuses = ended.printed.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let saved = statuses.filter_map(|status| status["saved_bytes"].as_u64()).max().expect("a status");
+    assert!(saved > 1 << 20, "{saved}");
+    // What is in memory of the disk is forgotten: what it has itself counts. Its journal needs room to be read again.
+    let script = "umount \"$0\" && mount -o remount,size=64m \"$(dirname \"$1\")\" && mount -o loop \"$1\" \"$0\"";
+    succeed_shell(&[script, &dir.to_string_lossy(), &image.to_string_lossy()]);
+    let is_first = |name: &String| name.ends_with("_noise.mcap") || name.ends_with("_noise.mcap.part");
+    let found = dir.join(names(&dir).into_iter().find(is_first).expect("a recording"));
+    let copy = home.path().join("copy.mcap");
+    fs::copy(&found, &copy).expect("readable");
+    let whole = Recording::open(&copy).expect("a recording").good_bytes();
+    assert!(whole >= saved, "{whole} of {saved} bytes that were called saved");
+    succeed(home.path(), &["repair", &copy.to_string_lossy()]);
+    assert!(samples_from(0, &copy, home.path()) > 0);
 }
 
 #[test]

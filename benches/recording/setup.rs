@@ -34,6 +34,8 @@ pub(crate) const WIDE: Board =
 /// An amplifier of 24 bits for EEG: 4.5 V over a gain of 24, and 0.3 uV of noise.
 pub(crate) const EEG: Board =
     Board { name: "256 ch at 2 kHz", channels: 256, rate_hz: 2000, microvolts: MICROVOLTS_PER_COUNT, noise_uv: 0.3 };
+/// The same with few channels at an EEG board's usual pace.
+pub(crate) const SMALL: Board = Board { name: "8 ch at 250 Hz", channels: 8, rate_hz: 250, ..EEG };
 
 /// Length of a packet in milliseconds.
 const PACKET_MS: u32 = 20;

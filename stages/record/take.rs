@@ -124,8 +124,8 @@ impl Take {
         Ok(())
     }
 
-    /// Goes on in another file after the disk has failed. What the old one lacks is a gap in the new one.
-    pub(super) fn go_on_after_failure(&mut self, error: WriteError) -> Result<(), WriteError> {
+    /// Goes on in another file after the disk has failed; the old one. What it lacks is a gap in the new one.
+    pub(super) fn go_on_after_failure(&mut self, error: WriteError) -> Result<Finished, WriteError> {
         self.failures += 1;
         if self.failures > MOST_FAILURES {
             return Err(error);
@@ -139,7 +139,7 @@ impl Take {
             self.file.streams[index].next = account.first_index.map(|_| account.next_index);
             self.past.recorded[index] -= counted[index].saturating_sub(account.recorded);
         }
-        Ok(())
+        Ok(finished)
     }
 
     /// Puts a new file in the place of the one that is open, which is returned and counted as past.

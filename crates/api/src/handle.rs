@@ -88,6 +88,9 @@ pub enum RecordCommand {
     Acknowledge,
 }
 
+/// Most names of closed files that are kept.
+pub const MOST_CLOSED: usize = 1000;
+
 /// What is known of a recording.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct RecorderStatus {
@@ -119,6 +122,9 @@ pub struct RecorderStatus {
     pub streams: Vec<(String, u64)>,
     /// Files of the recording so far.
     pub files: u32,
+    /// Files that were closed since the pipeline started, the last [`MOST_CLOSED`] of them; also behind a full disk.
+    #[serde(skip)]
+    pub closed: Arc<Vec<PathBuf>>,
     /// Seconds before the start that are in the file.
     pub preroll_s: f64,
     /// What went wrong with the recording; stays until it is acknowledged or another one is started.

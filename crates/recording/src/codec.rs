@@ -33,7 +33,8 @@ pub(crate) fn encode_planar(samples: &[i32], channels: usize, out: &mut Vec<u8>)
             let values = differences(&column, before);
             let begin = channel * frames + first;
             for (byte, plane) in planes.iter_mut().enumerate() {
-                let bytes = values.map(|value| (value >> (8 * byte)) as u8);
+                let mut bytes = [0; RUN];
+                bytes.iter_mut().zip(&values).for_each(|(to, value)| *to = (value >> (8 * byte)) as u8);
                 plane[begin..begin + n].copy_from_slice(&bytes[..n]);
             }
         }

@@ -7,7 +7,6 @@ use futuresdr::{
     runtime::{Runtime, dev::prelude::*, scheduler::SmolScheduler},
 };
 
-#[expect(dead_code, reason = "shared with the benchmarks, which use all of it")]
 #[path = "../../../common/proc.rs"]
 mod proc;
 

@@ -3,7 +3,6 @@
 #[expect(dead_code, reason = "shared with the benchmarks, which use all of it")]
 #[path = "../../../plane/pipeline.rs"]
 mod pipeline;
-#[expect(dead_code, reason = "shared with the benchmarks, which use all of it")]
 #[path = "../../../common/proc.rs"]
 mod proc;
 #[expect(dead_code, reason = "shared with the benchmarks, which use all of it")]
