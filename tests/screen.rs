@@ -77,7 +77,7 @@ fn a_filter_corner_is_changed_in_the_form_and_locked_while_recording() {
     let home = tempfile::tempdir().expect("a folder");
     let (args, dir) = demo(home.path());
     let mut screen = start(home.path(), &args);
-    screen.press("3");
+    screen.press("4");
     screen.wait_for("rate_hz");
     screen.press("\t");
     screen.press("\t");
@@ -92,16 +92,16 @@ fn a_filter_corner_is_changed_in_the_form_and_locked_while_recording() {
     screen.press("30");
     screen.press(ENTER);
     screen.press("a");
-    screen.press("5");
+    screen.press("6");
     screen.wait_for("lowpass_hz 45.0 → 30.0");
 
     screen.press("R");
     screen.wait_for("REC 00:00:0");
-    screen.press("3");
+    screen.press("4");
     screen.wait_for("locked");
     screen.press(RIGHT);
     screen.press("a");
-    screen.press("5");
+    screen.press("6");
     std::thread::sleep(std::time::Duration::from_millis(500));
     assert!(!screen.text().contains("30.0 →"), "nothing was changed while recording:\n{}", screen.text());
     screen.press("q");
@@ -118,7 +118,7 @@ fn a_fixed_parameter_is_applied_by_a_restart_and_a_bad_one_leaves_the_pipeline_a
     let home = tempfile::tempdir().expect("a folder");
     let (args, _) = demo(home.path());
     let mut screen = start(home.path(), &args);
-    screen.press("3");
+    screen.press("4");
     screen.wait_for("rate_hz");
     screen.press(RIGHT);
     screen.wait_for("restarts the pipeline");
@@ -233,7 +233,7 @@ fn a_recording_is_replayed_and_left_for_live_again() {
     only_recording(&dir);
 
     let mut screen = start(home.path(), &args);
-    screen.press("4");
+    screen.press("5");
     screen.wait_for("_demo.mcap");
     screen.press(ENTER);
     screen.wait_for("REPLAY");

@@ -56,6 +56,14 @@ pub enum Action {
     TimeBase(Way),
     /// Looks at the next output.
     NextOutput,
+    /// Takes spectra through shorter or longer windows.
+    Window(Way),
+    /// Shows fewer or more frequencies.
+    Frequencies(Way),
+    /// Moves the cursor over the frequencies by a column, or ten.
+    FrequencyCursor(i32),
+    /// Moves the cursor to the next peak.
+    NextPeak,
     /// Plays or pauses the replay.
     PlayPause,
     /// Moves the replay by seconds.
@@ -129,8 +137,10 @@ impl Places {
     pub const RECORDINGS: Self = Self(1 << 3);
     /// The log.
     pub const LOG: Self = Self(1 << 4);
+    /// The spectrum.
+    pub const SPECTRUM: Self = Self(1 << 9);
     /// Every view.
-    pub const VIEWS: Self = Self(0x1f);
+    pub const VIEWS: Self = Self(0x1f | 1 << 9);
     /// The help.
     pub const HELP: Self = Self(1 << 5);
     /// The question whether to finish.
@@ -140,8 +150,9 @@ impl Places {
     /// A text being typed.
     pub const TYPING: Self = Self(1 << 8);
     /// Every one of them, by itself.
-    pub const EACH: [Self; 9] = [
+    pub const EACH: [Self; 10] = [
         Self::MONITOR,
+        Self::SPECTRUM,
         Self::PIPELINE,
         Self::PARAMS,
         Self::RECORDINGS,
@@ -165,6 +176,7 @@ impl Places {
     pub fn of(view: View) -> Self {
         match view {
             View::Monitor => Self::MONITOR,
+            View::Spectrum => Self::SPECTRUM,
             View::Pipeline => Self::PIPELINE,
             View::Params => Self::PARAMS,
             View::Recordings => Self::RECORDINGS,

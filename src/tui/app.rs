@@ -8,6 +8,7 @@ use super::{
     lanes::Lanes,
     layout::Size,
     line_edit::LineEdit,
+    spectrum_keys::SpectrumChoice,
 };
 use crate::snapshot::{OutputInfo, RecordingEntry, Snapshot};
 
@@ -17,6 +18,8 @@ pub enum View {
     /// Waves.
     #[default]
     Monitor,
+    /// What frequencies a channel holds.
+    Spectrum,
     /// Stages, queues, pools.
     Pipeline,
     /// The parameter form.
@@ -29,15 +32,17 @@ pub enum View {
 
 impl View {
     /// In the order of their numbers.
-    pub const ALL: [Self; 5] = [Self::Monitor, Self::Pipeline, Self::Params, Self::Recordings, Self::Log];
+    pub const ALL: [Self; 6] =
+        [Self::Monitor, Self::Spectrum, Self::Pipeline, Self::Params, Self::Recordings, Self::Log];
 
     /// Name on its tab.
     pub fn name(self) -> &'static str {
         match self {
             Self::Monitor => "Monitor",
+            Self::Spectrum => "Spectrum",
             Self::Pipeline => "Pipeline",
             Self::Params => "Params",
-            Self::Recordings => "Recordings",
+            Self::Recordings => "Replay",
             Self::Log => "Log",
         }
     }
@@ -123,6 +128,8 @@ pub struct App {
     pub message: Option<Message>,
     /// How channels are drawn.
     pub lanes: Lanes,
+    /// What is shown of the spectrum.
+    pub spectrum: SpectrumChoice,
     /// The parameter form.
     pub form: Form,
     /// Chosen stage in the pipeline view.

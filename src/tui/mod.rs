@@ -24,6 +24,8 @@ mod run;
 pub mod scale;
 pub mod scene;
 pub mod screen;
+pub mod spectrum;
+pub mod spectrum_keys;
 pub mod sweep;
 mod terminal;
 pub mod theme;

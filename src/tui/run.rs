@@ -214,6 +214,7 @@ impl<'a> Desk<'a> {
             app: &self.app,
             snapshot: &self.snapshot,
             history: self.feed.shown(),
+            spectrum: self.feed.spectrum(),
             overview: self.overview.as_ref(),
             readout: &self.readout,
             rates: &self.rates,

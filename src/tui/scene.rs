@@ -1,5 +1,5 @@
 //! What a frame is drawn from.
-use super::{app::App, history::History, rates::Rates, readout::Readout};
+use super::{app::App, history::History, rates::Rates, readout::Readout, spectrum::Spectrum};
 use crate::{overview::Overview, snapshot::Snapshot};
 
 /// All that a frame is drawn from.
@@ -10,6 +10,8 @@ pub struct Scene<'a> {
     pub snapshot: &'a Snapshot,
     /// Waves of the watched output.
     pub history: Option<&'a History>,
+    /// Spectrum of the chosen channel.
+    pub spectrum: Option<&'a Spectrum>,
     /// The whole file that is replayed.
     pub overview: Option<&'a Overview>,
     /// Numbers beside the waves.

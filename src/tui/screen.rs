@@ -41,6 +41,7 @@ pub fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
     }
     match scene.app.view {
         View::Monitor => views::monitor::render(frame, body, scene, theme),
+        View::Spectrum => views::spectrum::render(frame, body, scene, theme),
         View::Pipeline => views::pipeline::render(frame, body, scene, theme),
         View::Params => views::params::render(frame, body, scene, theme),
         View::Recordings => views::recordings::render(frame, body, scene, theme),
@@ -82,6 +83,8 @@ fn tabs(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
     let mut aside = Vec::new();
     if app.view == View::Monitor {
         aside.push(span(format!(" {} s/screen ", app.lanes.seconds()), Role::Text, theme));
+    }
+    if matches!(app.view, View::Monitor | View::Spectrum) {
         if app.is_frozen {
             aside.insert(0, span(" FROZEN VIEW ", Role::Held, theme));
         }

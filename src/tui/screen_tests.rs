@@ -11,6 +11,7 @@ use super::{
         line_edit::LineEdit,
         rates::Rates,
         readout::Readout,
+        spectrum::Analyzer,
         theme::{Colour, Glyphs},
         update,
     },
@@ -26,6 +27,7 @@ struct Stand {
     app: App,
     snapshot: Snapshot,
     history: History,
+    analyzer: Analyzer,
     readout: Readout,
     rates: Rates,
 }
@@ -41,12 +43,16 @@ impl Stand {
         app.lanes.settle(&history);
         fixtures::feed(&mut history, 1000, 3000, wave);
         app.lanes.settle(&history);
+        let mut analyzer = Analyzer::new(history.spec());
+        analyzer.look_at(app.lanes.chosen, app.spectrum.size);
+        let samples: Vec<f32> = (0..3000).flat_map(|s| (0..8).map(move |c| wave(s, c))).collect();
+        analyzer.ingest(&fixtures::header(0, 3000, 8), &samples);
         app.newest_sample = history.end();
         let mut rates = Rates::default();
         rates.notice(&snapshot);
         let mut readout = Readout::default();
         readout.notice(&app, &history);
-        Self { app, snapshot, history, readout, rates }
+        Self { app, snapshot, history, analyzer, readout, rates }
     }
 
     fn press(&mut self, key: Key) {
@@ -60,6 +66,7 @@ impl Stand {
             snapshot: &self.snapshot,
             overview: None,
             history: Some(&self.history),
+            spectrum: Some(self.analyzer.shown()),
             readout: &self.readout,
             rates: &self.rates,
         };
@@ -300,7 +307,7 @@ fn the_form_is_made_from_the_table() {
     ] {
         assert!(text.contains(part) || part == "1..=8", "{part}\n{text}");
     }
-    assert!(text.contains("3 Params *1"));
+    assert!(text.contains("4 Params *1"));
 }
 
 #[test]
@@ -348,7 +355,7 @@ fn the_log_shows_levels_as_words_and_signs() {
 
 #[test]
 fn the_help_lists_every_action_and_the_key_line_only_what_is_possible() {
-    let mut stand = showing(fixtures::snapshot(), View::Monitor, 100, 100);
+    let mut stand = showing(fixtures::snapshot(), View::Monitor, 100, 150);
     let keys = stand.text(&BRAILLE);
     let key_line = keys.lines().last().unwrap_or_default();
     assert!(key_line.contains("R record") && !key_line.contains("S finish"), "{key_line}");
@@ -357,6 +364,23 @@ fn the_help_lists_every_action_and_the_key_line_only_what_is_possible() {
     for entry in super::super::bindings::table().iter().filter(|entry| entry.when.fits(false)) {
         assert!(entry.places == super::super::action::Places::TYPING || text.contains(entry.help), "{}", entry.help);
     }
+}
+
+#[test]
+fn the_spectrum_shows_the_line_of_a_sine_with_its_bands() {
+    let mut stand = showing(fixtures::snapshot(), View::Spectrum, 80, 24);
+    let text = stand.text(&ASCII);
+    // 0.05 radians a sample at 250 Hz, 50 uV high.
+    for part in ["Peaks of CH1", "^ 1.99", "35.4 uV", "delta", "512 samples", "s across"] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    stand.press(Key::Char('n'));
+    assert!(stand.text(&ASCII).contains("cursor 1.99 Hz"), "{}", stand.text(&ASCII));
+    stand.press(Key::Char('+'));
+    assert!(stand.text(&ASCII).contains("50Hz"), "{}", stand.text(&ASCII));
+    stand.press(Key::Char(']'));
+    stand.analyzer.look_at(stand.app.lanes.chosen, stand.app.spectrum.size);
+    assert!(stand.text(&ASCII).contains("gathering") || stand.text(&ASCII).contains("1024 samples"));
 }
 
 #[test]

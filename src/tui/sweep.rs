@@ -46,6 +46,11 @@ impl Sweep {
         Self { level, dots, cursor, end, start, per_screen }
     }
 
+    /// Columns that stand still and are all of one pass.
+    pub fn still(dots: usize) -> Self {
+        Self { level: 0, dots, cursor: dots.saturating_sub(1), end: u64::MAX, start: 0.0, per_screen: 1.0 }
+    }
+
     /// Samples of one column: of this pass up to the cursor, of the pass before it beyond.
     pub fn frames_of(&self, dot: usize) -> Range<u64> {
         let start = if dot <= self.cursor { self.start } else { self.start - self.per_screen };

@@ -160,6 +160,21 @@ const PLAIN: Signs = Signs {
     wrong: "!",
 };
 
+/// Shades of a cell from nothing to most.
+const SHADES: [&str; 5] = [" ", "░", "▒", "▓", "█"];
+const PLAIN_SHADES: [&str; 10] = [" ", ".", ":", "-", "=", "+", "*", "#", "%", "@"];
+/// Colours from little to much, index into 256 and red, green, blue; brighter as well as warmer.
+const HEATS: [(u8, (u8, u8, u8)); 8] = [
+    (17, (20, 24, 82)),
+    (18, (42, 38, 130)),
+    (54, (92, 42, 140)),
+    (90, (140, 46, 126)),
+    (161, (196, 62, 90)),
+    (203, (236, 104, 72)),
+    (215, (250, 170, 88)),
+    (229, (252, 238, 170)),
+];
+
 /// One row of the colour table: sixteen colours, index into 256, and red, green, blue.
 type Shade = (Color, u8, (u8, u8, u8));
 
@@ -241,6 +256,21 @@ impl Theme {
             Role::Staged => self.shade(plain, AMBER).add_modifier(Modifier::BOLD),
             Role::Lane(channel) => self.shade(plain, LANES[channel % LANES.len()]),
         }
+    }
+
+    /// How much of something there is, from 0 to 1, as one of 16 levels at most: a sign that fills a cell more and more,
+    /// and a colour where there are many.
+    pub fn heat(&self, share: f64) -> (&'static str, Style) {
+        let share = if share.is_finite() { share.clamp(0.0, 0.999) } else { 0.0 };
+        let shades: &[&str] = if self.is_plain() { &PLAIN_SHADES } else { &SHADES };
+        let pick = |count: usize| (share * count as f64) as usize;
+        let (index, (red, green, blue)) = HEATS[pick(HEATS.len())];
+        let style = match self.colour {
+            Colour::None | Colour::Ansi16 => Style::new(),
+            Colour::Indexed256 => Style::new().fg(Color::Indexed(index)),
+            Colour::True => Style::new().fg(Color::Rgb(red, green, blue)),
+        };
+        (shades[pick(shades.len())], style)
     }
 
     fn shade(&self, style: Style, (ansi, index, (red, green, blue)): Shade) -> Style {

@@ -17,7 +17,7 @@ use super::{
     key::Key,
     lanes::{Middle, TIME_BASES},
     line_edit::LineEdit,
-    replaying, scale,
+    replaying, scale, spectrum_keys,
 };
 use crate::snapshot::Snapshot;
 
@@ -167,6 +167,9 @@ pub fn update(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect>
         | Action::ToggleMiddle
         | Action::TimeBase(_)
         | Action::NextOutput => waves(app, snapshot, &action),
+        Action::Window(_) | Action::Frequencies(_) | Action::FrequencyCursor(_) | Action::NextPeak => {
+            spectrum_keys::act(app, snapshot, &action);
+        }
     }
     Vec::new()
 }
@@ -238,7 +241,7 @@ fn line(app: &mut App, snapshot: &Snapshot, action: &Action) {
         return;
     }
     match app.view {
-        View::Monitor => {}
+        View::Monitor | View::Spectrum => {}
         View::Pipeline => app.stage = way.moved(app.stage, by, snapshot.telemetry.stages.len()),
         View::Recordings => {
             app.library.chosen = way.moved(app.library.chosen, by, app.library.entries.len());

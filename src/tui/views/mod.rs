@@ -10,3 +10,4 @@ pub(super) mod popups;
 pub(super) mod recordings;
 pub(super) mod scrub;
 pub(super) mod side;
+pub(super) mod spectrum;

@@ -16,11 +16,23 @@ use super::super::{
 
 /// Rows of the box for the channel, its frame included.
 const CHANNEL_ROWS: u16 = 10;
+/// Rows of the box for the spectrum at most.
+const SPECTRUM_ROWS: u16 = 13;
 
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
     let channel = Rect { height: CHANNEL_ROWS.min(area.height), ..area };
     self::channel(frame, channel, scene, theme);
     let rest = Rect { y: channel.bottom(), height: area.height.saturating_sub(channel.height), ..area };
+    // The queues need their rows first.
+    let telemetry = &scene.snapshot.telemetry;
+    let queues = u16::try_from(telemetry.edges.len() + telemetry.pools.len() + 2).unwrap_or(u16::MAX);
+    let spare = rest.height.saturating_sub(queues).min(SPECTRUM_ROWS);
+    let spectrum = Rect { height: if spare >= 7 { spare } else { 0 }, ..rest };
+    if spectrum.height > 0 {
+        let inner = pen::boxed(frame, spectrum, "Spectrum", theme);
+        super::spectrum::small(frame, inner, scene, theme);
+    }
+    let rest = Rect { y: spectrum.bottom(), height: rest.height - spectrum.height, ..rest };
     if rest.height > 2 {
         pipeline(frame, rest, scene, theme);
     }
