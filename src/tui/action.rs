@@ -56,6 +56,28 @@ pub enum Action {
     TimeBase(Way),
     /// Looks at the next output.
     NextOutput,
+    /// Lets the waves run from right to left, or under a cursor.
+    ToggleScroll,
+    /// Looks back by tenths of a screen, or on.
+    LookBack(i32),
+    /// Shows cursors to measure with, or none.
+    ToggleCursors,
+    /// Moves the cursor.
+    MoveCursor(i32),
+    /// Measures from where the cursor is.
+    AnchorCursor,
+    /// Takes the lane of the chosen channel away.
+    HideLane,
+    /// Gives every channel a lane again.
+    ShowLanes,
+    /// Gives the chosen channel all the room, or the others theirs back.
+    Solo,
+    /// Moves the chosen lane.
+    ShiftLane(Way),
+    /// Asks what the chosen channel is to be called.
+    AskName,
+    /// Lanes of one row, or of two and more.
+    ToggleDense,
     /// Takes spectra through shorter or longer windows.
     Window(Way),
     /// Shows fewer or more frequencies.
@@ -139,6 +161,8 @@ impl Places {
     pub const LOG: Self = Self(1 << 4);
     /// The spectrum.
     pub const SPECTRUM: Self = Self(1 << 9);
+    /// The waves while there are cursors on them.
+    pub const CURSORS: Self = Self(1 << 10);
     /// Every view.
     pub const VIEWS: Self = Self(0x1f | 1 << 9);
     /// The help.
@@ -150,8 +174,9 @@ impl Places {
     /// A text being typed.
     pub const TYPING: Self = Self(1 << 8);
     /// Every one of them, by itself.
-    pub const EACH: [Self; 10] = [
+    pub const EACH: [Self; 11] = [
         Self::MONITOR,
+        Self::CURSORS,
         Self::SPECTRUM,
         Self::PIPELINE,
         Self::PARAMS,
@@ -187,11 +212,12 @@ impl Places {
     /// Where the keys go now: to the top layer, else to the view.
     pub fn now(app: &App) -> Self {
         match app.layers.last() {
+            None if app.view == View::Monitor && app.looking.cursors.is_some() => Self::CURSORS.and(Self::MONITOR),
             None => Self::of(app.view),
             Some(Layer::Help { .. }) => Self::HELP,
             Some(Layer::AskFinish { .. }) => Self::ASK_FINISH,
             Some(Layer::AskQuit) => Self::ASK_QUIT,
-            Some(Layer::MarkerText(_) | Layer::GoTo(_) | Layer::Field(_)) => Self::TYPING,
+            Some(Layer::MarkerText(_) | Layer::ChannelName(_) | Layer::GoTo(_) | Layer::Field(_)) => Self::TYPING,
         }
     }
 }

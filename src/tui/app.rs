@@ -8,6 +8,7 @@ use super::{
     lanes::Lanes,
     layout::Size,
     line_edit::LineEdit,
+    looking::Looking,
     spectrum_keys::SpectrumChoice,
 };
 use crate::snapshot::{OutputInfo, RecordingEntry, Snapshot};
@@ -65,6 +66,8 @@ pub enum Layer {
     AskQuit,
     /// The text of a marker.
     MarkerText(LineEdit),
+    /// What the chosen channel is called.
+    ChannelName(LineEdit),
     /// The time that the replay is to go to.
     GoTo(LineEdit),
     /// The value of a parameter.
@@ -89,6 +92,17 @@ pub struct Mark {
     pub label: String,
     /// Sample of the watched output at which it was set.
     pub sample: u64,
+}
+
+/// Samples of the watched output that the screen holds, those of a frozen view while it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Held {
+    /// Index of the first.
+    pub first: u64,
+    /// Index after the last.
+    pub end: u64,
+    /// Samples per second.
+    pub rate_hz: f64,
 }
 
 /// The list of recordings.
@@ -138,6 +152,10 @@ pub struct App {
     pub library: Library,
     /// The log.
     pub log: LogView,
+    /// Which moment the waves show.
+    pub looking: Looking,
+    /// What there is to look at.
+    pub shown: Held,
     /// The waves stand still; everything else goes on.
     pub is_frozen: bool,
     /// Markers set from here, oldest first.
@@ -191,7 +209,7 @@ impl App {
         if snapshot.generation != self.generation {
             self.generation = snapshot.generation;
             self.marks.clear();
-            self.is_frozen = false;
+            self.thaw();
             self.watched = None;
             (self.sought, self.loop_from) = (None, None);
         }
@@ -260,17 +278,46 @@ impl App {
         self.library.entries.get(self.library.chosen).map(|entry| &entry.path)
     }
 
-    /// Lanes that fit on a page.
-    pub fn lanes_per_page(&self) -> usize {
-        self.size.lane_room(self.is_replay).lanes()
+    /// Lets the view move again.
+    pub fn thaw(&mut self) {
+        self.is_frozen = false;
+        self.looking = Looking { is_scrolling: self.looking.is_scrolling, ..Looking::default() };
     }
 
-    /// Channels of the page that is shown.
-    pub fn page(&self) -> std::ops::Range<usize> {
-        let per_page = self.lanes_per_page();
-        let first = self.lanes.chosen / per_page * per_page;
-        first..(first + per_page).min(self.lanes.all.len())
+    /// Lanes that fit on a page.
+    pub fn lanes_per_page(&self) -> usize {
+        self.size.lane_room(self.is_replay).lanes(self.lanes.is_dense)
     }
+
+    /// Channels of the page that is shown, and which page of how many that is.
+    pub fn page(&self) -> Page {
+        let (shown, per_page) = (self.lanes.shown(), self.lanes_per_page());
+        let place = shown.iter().position(|channel| *channel == self.lanes.chosen).unwrap_or(0);
+        let first = place / per_page * per_page;
+        let channels = shown.iter().skip(first).take(per_page).copied().collect();
+        Page {
+            channels,
+            first,
+            number: place / per_page + 1,
+            of: shown.len().div_ceil(per_page).max(1),
+            shown: shown.len(),
+        }
+    }
+}
+
+/// A page of lanes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// From top to bottom.
+    pub channels: Vec<usize>,
+    /// Lanes on the pages before.
+    pub first: usize,
+    /// Counts from 1.
+    pub number: usize,
+    /// Pages in all.
+    pub of: usize,
+    /// Lanes on all pages.
+    pub shown: usize,
 }
 
 fn waves(snapshot: &Snapshot) -> impl Iterator<Item = &OutputInfo> {

@@ -90,6 +90,19 @@ const fn marker(number: u8, keys: &'static [Key]) -> Entry {
 }
 
 static TABLE: &[Entry] = &[
+    // Where two lines of a place have a key in common, the first one counts: cursors take keys from the waves below.
+    entry(Action::MoveCursor(-1), &[Key::Left], |_, _| "cursor", "the cursor a little earlier", Places::CURSORS),
+    entry(Action::MoveCursor(1), &[Key::Right], |_, _| "cursor", "the cursor a little later", Places::CURSORS),
+    entry(Action::MoveCursor(-10), &[Key::ShiftLeft], |_, _| "cursor", "the cursor earlier", Places::CURSORS).quiet(),
+    entry(Action::MoveCursor(10), &[Key::ShiftRight], |_, _| "cursor", "the cursor later", Places::CURSORS).quiet(),
+    entry(
+        Action::AnchorCursor,
+        &[Key::Enter],
+        |_, _| "measure from here",
+        "measure from the cursor on",
+        Places::CURSORS,
+    ),
+    entry(Action::ToggleCursors, &[Key::Escape, Key::Char('c')], |_, _| "no cursors", "no cursors", Places::CURSORS),
     entry(
         Action::Record,
         &[Key::Char('R')],
@@ -232,6 +245,47 @@ static TABLE: &[Entry] = &[
         "centre the lanes on zero, or on what each channel did lately",
         Places::MONITOR,
     ),
+    entry(Action::LookBack(1), &[Key::Left], |_, _| "back", "freeze, and look at what was before", Places::MONITOR)
+        .when(When::Live),
+    entry(Action::LookBack(-1), &[Key::Right], |_, _| "back", "look at what came after", Places::MONITOR)
+        .when(When::Live),
+    entry(Action::LookBack(10), &[Key::ShiftLeft], |_, _| "back", "a screen back", Places::MONITOR)
+        .when(When::Live)
+        .quiet(),
+    entry(Action::LookBack(-10), &[Key::ShiftRight], |_, _| "back", "a screen on", Places::MONITOR)
+        .when(When::Live)
+        .quiet(),
+    entry(Action::ToggleCursors, &[Key::Char('c')], |_, _| "cursors", "measure with cursors", Places::MONITOR),
+    entry(
+        Action::ToggleScroll,
+        &[Key::Char('v')],
+        |_, _| "sweep/scroll",
+        "sweep, or scroll from right to left",
+        Places::MONITOR,
+    ),
+    entry(Action::Solo, &[Key::Char('s')], |_, _| "solo", "the chosen channel alone, or all again", Places::MONITOR),
+    entry(Action::ToggleDense, &[Key::Char('d')], |_, _| "dense", "a row for each channel, or two", Places::MONITOR),
+    entry(Action::HideLane, &[Key::Char('h')], |_, _| "hide", "hide the chosen channel", Places::MONITOR).quiet(),
+    entry(
+        Action::ShowLanes,
+        &[Key::Char('H')],
+        |_, _| "show all",
+        "show all channels, in the device's order",
+        Places::MONITOR,
+    )
+    .quiet(),
+    entry(Action::ShiftLane(Way::Back), &[Key::Char('K')], |_, _| "order", "move the chosen lane up", Places::MONITOR)
+        .quiet(),
+    entry(Action::ShiftLane(Way::On), &[Key::Char('J')], |_, _| "order", "move the chosen lane down", Places::MONITOR)
+        .quiet(),
+    entry(
+        Action::AskName,
+        &[Key::Char('e')],
+        |_, _| "rename",
+        "call the chosen channel something else here",
+        Places::MONITOR,
+    )
+    .quiet(),
     entry(Action::ChannelPage(Way::Back), &[Key::PageUp], |_, _| "page", "the channels before", Places::MONITOR)
         .quiet(),
     entry(Action::ChannelPage(Way::On), &[Key::PageDown], |_, _| "page", "the channels after", Places::MONITOR).quiet(),

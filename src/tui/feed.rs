@@ -7,7 +7,7 @@ use std::{
 use wavedeck_api::tap::Tap;
 
 use super::{
-    app::App,
+    app::{App, Held},
     history::{History, Why},
     spectrum::{Analyzer, Spectrum},
 };
@@ -94,6 +94,12 @@ impl Feed {
             Some((_, spectrum)) => spectrum.as_ref(),
             None => self.analyzer.as_ref().map(Analyzer::shown),
         }
+    }
+
+    /// What can be looked at.
+    pub(super) fn held(&self) -> Held {
+        let held = |history: &History| Held { first: history.oldest(), end: history.end(), rate_hz: history.rate_hz() };
+        self.shown().map_or_else(Held::default, held)
     }
 
     /// The history as it is.

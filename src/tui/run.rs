@@ -200,6 +200,7 @@ impl<'a> Desk<'a> {
         if let Some(newest) = self.feed.newest() {
             self.app.newest_sample = newest.end();
         }
+        self.app.shown = self.feed.held();
         if let Some(history) = self.feed.shown() {
             if self.app.lanes.settle(history) {
                 let what = format!("scales chosen from the last {} s", self.app.lanes.seconds().min(10.0));

@@ -424,3 +424,71 @@ fn pages_of_channels_can_be_turned() {
     let text = stand.text(&BRAILLE);
     assert!(text.contains("CH256") && text.contains("page 32/32"), "{text}");
 }
+
+#[test]
+fn lanes_are_hidden_alone_dense_and_renamed() {
+    let mut stand = showing(fixtures::snapshot(), View::Monitor, 80, 24);
+    stand.press(Key::Char('h'));
+    let text = stand.text(&ASCII);
+    assert!(!text.contains("CH1    ") && text.contains("7 channels, 1 hidden (H)"), "{text}");
+    assert_eq!(stand.app.lanes.chosen, 1);
+    stand.press(Key::Char('s'));
+    let text = stand.text(&ASCII);
+    assert!(text.contains("CH2") && !text.contains("CH3") && text.contains("one alone"), "{text}");
+    stand.press(Key::Char('s'));
+    stand.press(Key::Char('e'));
+    for c in "\u{15}left".chars() {
+        stand.press(if c == '\u{15}' { Key::Control('u') } else { Key::Char(c) });
+    }
+    stand.press(Key::Enter);
+    stand.press(Key::Char('H'));
+    stand.press(Key::Char('J'));
+    let text = stand.text(&ASCII);
+    let order: Vec<usize> = ["CH1 ", "CH3 ", "left "].iter().map(|name| text.find(name).expect(name)).collect();
+    assert!(order.is_sorted(), "{text}");
+    assert_eq!(stand.app.page().channels.len(), 8);
+    stand.press(Key::Char('d'));
+    assert_eq!(stand.app.lanes_per_page(), 16);
+}
+
+#[test]
+fn a_flat_channel_and_lost_samples_are_flagged_at_their_lane() {
+    let mut stand = showing(fixtures::snapshot(), View::Monitor, 80, 24);
+    fixtures::feed(
+        &mut stand.history,
+        3000,
+        3600,
+        |sample, channel| if channel == 2 { 7.0 } else { wave(sample, channel) },
+    );
+    stand.readout.forget();
+    stand.readout.notice(&stand.app, &stand.history);
+    let text = stand.text(&ASCII);
+    assert_eq!(text.matches("FLAT").count(), 1, "{text}");
+    fixtures::feed(&mut stand.history, 3700, 3800, wave);
+    stand.readout.forget();
+    stand.readout.notice(&stand.app, &stand.history);
+    assert_eq!(stand.text(&ASCII).matches(" GAP").count(), 8);
+}
+
+#[test]
+fn what_was_before_is_looked_at_and_measured_while_frozen() {
+    let mut stand = showing(fixtures::snapshot(), View::Monitor, 80, 24);
+    stand.app.shown = super::super::app::Held { first: 0, end: stand.history.end(), rate_hz: 250.0 };
+    stand.press(Key::Left);
+    let text = stand.text(&ASCII);
+    assert!(stand.app.is_frozen && text.contains("FROZEN VIEW") && text.contains("1.0 s back"), "{text}");
+    assert!(text.contains(" -11 ") && text.contains(" -1 s"), "{text}");
+    stand.press(Key::ShiftLeft);
+    assert!(stand.text(&ASCII).contains("2.0 s back: no more is kept"));
+    stand.press(Key::Char('c'));
+    stand.press(Key::Enter);
+    for _ in 0..5 {
+        stand.press(Key::Right);
+    }
+    let text = stand.text(&ASCII);
+    assert!(text.contains("dt +0.250 s (4Hz)"), "{text}");
+    assert!(text.lines().last().is_some_and(|keys| keys.contains("measure from here")), "{text}");
+    stand.press(Key::Escape);
+    stand.press(Key::Char(' '));
+    assert!(!stand.app.is_frozen && stand.app.looking == super::super::looking::Looking::default());
+}

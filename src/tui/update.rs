@@ -17,7 +17,7 @@ use super::{
     key::Key,
     lanes::{Middle, TIME_BASES},
     line_edit::LineEdit,
-    replaying, scale, spectrum_keys,
+    looking, replaying, scale, spectrum_keys,
 };
 use crate::snapshot::Snapshot;
 
@@ -167,6 +167,17 @@ pub fn update(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect>
         | Action::ToggleMiddle
         | Action::TimeBase(_)
         | Action::NextOutput => waves(app, snapshot, &action),
+        Action::ToggleScroll
+        | Action::LookBack(_)
+        | Action::ToggleCursors
+        | Action::MoveCursor(_)
+        | Action::AnchorCursor => looking::act(app, &action),
+        Action::HideLane
+        | Action::ShowLanes
+        | Action::Solo
+        | Action::ShiftLane(_)
+        | Action::AskName
+        | Action::ToggleDense => lanes(app, snapshot, &action),
         Action::Window(_) | Action::Frequencies(_) | Action::FrequencyCursor(_) | Action::NextPeak => {
             spectrum_keys::act(app, snapshot, &action);
         }
@@ -275,7 +286,6 @@ fn open(app: &mut App, snapshot: &Snapshot) -> Vec<Effect> {
 }
 
 fn waves(app: &mut App, snapshot: &Snapshot, action: &Action) {
-    let channels = app.lanes.all.len();
     let describe = |app: &App, scale: f64| {
         let spec = app.output(snapshot).and_then(|output| output.spec.channels.get(app.lanes.chosen));
         let (name, unit) = spec.map_or(("", ""), |spec| (spec.name.as_str(), spec.unit.as_str()));
@@ -283,17 +293,22 @@ fn waves(app: &mut App, snapshot: &Snapshot, action: &Action) {
     };
     match action {
         Action::Freeze => {
-            app.is_frozen = !app.is_frozen;
+            if app.is_frozen {
+                app.thaw();
+            } else {
+                app.is_frozen = true;
+            }
             app.say(
                 Level::Info,
                 if app.is_frozen { "the view stands still; nothing else does" } else { "the view moves again" },
             );
         }
-        Action::Channel(way) => app.lanes.chosen = way.moved(app.lanes.chosen, 1, channels),
-        Action::ChannelPage(way) => {
-            let page = app.lanes_per_page();
-            app.lanes.chosen = way.moved(app.lanes.chosen / page * page, page, channels);
+        // Alone, a channel gives way to the next of all.
+        Action::Channel(way) if app.lanes.order.is_solo() => {
+            app.lanes.chosen = way.moved(app.lanes.chosen, 1, app.lanes.all.len());
         }
+        Action::Channel(way) => choose(app, *way, 1),
+        Action::ChannelPage(way) => choose(app, *way, app.lanes_per_page()),
         Action::Scale(rung) => {
             if let Some(scale) = app.lanes.change_scale(*rung) {
                 let text = describe(app, scale);
@@ -327,7 +342,7 @@ fn waves(app: &mut App, snapshot: &Snapshot, action: &Action) {
         }
         Action::NextOutput => {
             if let Some(name) = app.watch_next(snapshot) {
-                app.is_frozen = false;
+                app.thaw();
                 app.say(Level::Info, format!("looking at {name}"));
             }
         }
@@ -335,9 +350,58 @@ fn waves(app: &mut App, snapshot: &Snapshot, action: &Action) {
     }
 }
 
+/// Chooses the channel so many lanes away; a page goes to the first lane of the page.
+fn choose(app: &mut App, way: Way, by: usize) {
+    let shown = app.lanes.shown();
+    let place = shown.iter().position(|channel| *channel == app.lanes.chosen).unwrap_or(0);
+    if let Some(channel) = shown.get(way.moved(place / by * by, by, shown.len())) {
+        app.lanes.chosen = *channel;
+    }
+}
+
+fn lanes(app: &mut App, snapshot: &Snapshot, action: &Action) {
+    let chosen = app.lanes.chosen;
+    let own = app.output(snapshot).and_then(|output| output.spec.channels.get(chosen));
+    let own = own.map_or_else(String::new, |channel| channel.name.clone());
+    let name = app.lanes.order.name(chosen, &own).to_owned();
+    let text = match action {
+        Action::HideLane if app.lanes.order.is_solo() => "shown alone: s shows the others first".to_owned(),
+        Action::HideLane => match app.lanes.order.hide(chosen) {
+            Some(next) => {
+                app.lanes.chosen = next;
+                format!("{name} is hidden, but recorded all the same; H shows all")
+            }
+            None => format!("{name} is the last one shown"),
+        },
+        Action::ShowLanes => {
+            app.lanes.order.show_all();
+            "all channels are shown, in the device's order".to_owned()
+        }
+        Action::Solo if app.lanes.order.toggle_solo() => format!("{name} alone; s shows the others again"),
+        Action::Solo => "all channels again".to_owned(),
+        Action::ShiftLane(way) => {
+            app.lanes.order.shift(chosen, *way == Way::On);
+            return;
+        }
+        Action::AskName => {
+            app.layers.push(Layer::ChannelName(LineEdit::new(&name)));
+            return;
+        }
+        _ => {
+            app.lanes.is_dense = !app.lanes.is_dense;
+            if app.lanes.is_dense {
+                "a row for each channel".to_owned()
+            } else {
+                "two rows or more for each channel".to_owned()
+            }
+        }
+    };
+    app.say(Level::Info, text);
+}
+
 fn typing(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect> {
     let line = match app.layers.last_mut() {
-        Some(Layer::MarkerText(line) | Layer::GoTo(line)) => line,
+        Some(Layer::MarkerText(line) | Layer::ChannelName(line) | Layer::GoTo(line)) => line,
         Some(Layer::Field(edit)) => &mut edit.line,
         _ => return Vec::new(),
     };
@@ -358,6 +422,11 @@ fn accept(app: &mut App, snapshot: &Snapshot) -> Vec<Effect> {
             let text = line.text().trim().to_owned();
             let label = if text.is_empty() { app.next_marker(snapshot) } else { text };
             mark(app, label)
+        }
+        Some(Layer::ChannelName(line)) => {
+            app.lanes.order.rename(app.lanes.chosen, line.text().trim());
+            app.say(Level::Info, "called so on this screen; recordings keep the device's name");
+            Vec::new()
         }
         Some(Layer::GoTo(line)) => replaying::go_to_typed(app, snapshot, line.text().trim()),
         Some(Layer::Field(mut edit)) => {

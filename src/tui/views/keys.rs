@@ -2,8 +2,8 @@
 use ratatui::{Frame, layout::Rect, text::Line};
 
 use super::super::{
-    action::Places,
-    bindings::table,
+    action::{Entry, Places},
+    bindings::{find, table},
     pen::{self, span},
     scene::Scene,
     theme::{Role, Theme},
@@ -57,7 +57,12 @@ fn hints(scene: &Scene<'_>, theme: &Theme) -> Vec<Hint> {
     let mut hints: Vec<Hint> = Vec::new();
     let is_replay = snapshot.transport.is_some();
     let possible = table().iter().filter(|e| e.places.meets(place) && e.when.fits(is_replay) && !e.is_quiet);
-    for entry in possible.filter(|entry| (entry.enabled)(app, snapshot).is_ok()) {
+    // A key that means something else here is no hint.
+    let is_meant = |entry: &&Entry| {
+        let meant = entry.keys.first().and_then(|key| find(*key, place, is_replay));
+        meant.is_some_and(|meant| std::ptr::eq(meant, *entry))
+    };
+    for entry in possible.filter(is_meant).filter(|entry| (entry.enabled)(app, snapshot).is_ok()) {
         let name = (entry.name)(app, snapshot);
         let key = entry.keys.first().map_or_else(String::new, |key| key.label(theme.is_plain()));
         match hints.last_mut() {

@@ -1,4 +1,5 @@
 //! One file per pane; each only draws.
+pub(super) mod cursors;
 pub(super) mod header;
 pub(super) mod help;
 pub(super) mod keys;

@@ -6,7 +6,7 @@ use ratatui::{
 };
 
 use super::super::{
-    history::Why,
+    history::{Flag, Why},
     lanes::Middle,
     pen::{self, span},
     rates, scale,
@@ -45,7 +45,12 @@ fn channel(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) 
         pen::boxed(frame, area, "Channel", theme);
         return;
     };
-    let inner = pen::boxed(frame, area, &format!("Channel {}: {}", lanes.chosen + 1, spec.name), theme);
+    let inner = pen::boxed(
+        frame,
+        area,
+        &format!("Channel {}: {}", lanes.chosen + 1, lanes.order.name(lanes.chosen, &spec.name)),
+        theme,
+    );
     let plain = theme.is_plain();
     let value = |value: Option<f64>| {
         value.map_or_else(|| theme.signs().unknown.to_owned(), |value| scale::value(value, &spec.unit, plain))
@@ -89,7 +94,7 @@ fn channel(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) 
             Line::from(vec![span(format!(" {name:<6}"), Role::Dim, theme), span(text, role, theme)]),
         );
     }
-    if scene.readout.is_clipped(lanes.chosen) {
+    if scene.readout.flag(lanes.chosen) == Some(Flag::Clip) {
         let alarm = span(" CLIP! the signal is at the end of its range ", Role::Alarm, theme);
         pen::line(frame, inner, 3, Line::from(alarm));
     }
