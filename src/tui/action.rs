@@ -14,6 +14,8 @@ pub enum Action {
     Show(View),
     /// Opens the list of keys.
     Help,
+    /// Opens the list of what can be done.
+    Palette,
     /// Closes what lies on top.
     Close,
     /// Leaves, after asking if something would be left undone.
@@ -209,15 +211,22 @@ impl Places {
         }
     }
 
+    /// Where the keys go when nothing lies on top.
+    pub fn below(app: &App) -> Self {
+        let has_cursors = app.view == View::Monitor && app.looking.cursors.is_some();
+        if has_cursors { Self::CURSORS.and(Self::MONITOR) } else { Self::of(app.view) }
+    }
+
     /// Where the keys go now: to the top layer, else to the view.
     pub fn now(app: &App) -> Self {
         match app.layers.last() {
-            None if app.view == View::Monitor && app.looking.cursors.is_some() => Self::CURSORS.and(Self::MONITOR),
-            None => Self::of(app.view),
+            None => Self::below(app),
             Some(Layer::Help { .. }) => Self::HELP,
             Some(Layer::AskFinish { .. }) => Self::ASK_FINISH,
             Some(Layer::AskQuit) => Self::ASK_QUIT,
-            Some(Layer::MarkerText(_) | Layer::ChannelName(_) | Layer::GoTo(_) | Layer::Field(_)) => Self::TYPING,
+            Some(
+                Layer::MarkerText(_) | Layer::ChannelName(_) | Layer::GoTo(_) | Layer::Palette(_) | Layer::Field(_),
+            ) => Self::TYPING,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{
     layout::Size,
     line_edit::LineEdit,
     looking::Looking,
+    palette::Palette,
     spectrum_keys::SpectrumChoice,
 };
 use crate::snapshot::{OutputInfo, RecordingEntry, Snapshot};
@@ -68,6 +69,8 @@ pub enum Layer {
     MarkerText(LineEdit),
     /// What the chosen channel is called.
     ChannelName(LineEdit),
+    /// What can be done, to be found by typing.
+    Palette(Palette),
     /// The time that the replay is to go to.
     GoTo(LineEdit),
     /// The value of a parameter.

@@ -381,6 +381,13 @@ static TABLE: &[Entry] = &[
         Places::VIEWS,
     )
     .if_only(can_pause),
+    entry(
+        Action::Palette,
+        &[Key::Char(':')],
+        |_, _| "do",
+        "find what to do by typing a part of its name",
+        Places::VIEWS,
+    ),
     entry(Action::Help, &[Key::Char('?')], |_, _| "help", "this list", Places::VIEWS),
     entry(
         Action::Quit,

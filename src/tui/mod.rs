@@ -17,6 +17,7 @@ pub mod line_edit;
 pub mod log_line;
 pub mod looking;
 mod painter;
+pub mod palette;
 mod pen;
 mod perform;
 pub mod rates;

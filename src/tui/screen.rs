@@ -54,6 +54,7 @@ pub fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
             Layer::Help { scroll } => views::help::render(frame, *scroll, scene, theme),
             Layer::AskQuit => views::popups::ask_quit(frame, scene, theme),
             Layer::MarkerText(line) => views::popups::text(frame, "Marker", line, theme),
+            Layer::Palette(palette) => views::palette::render(frame, palette, scene, theme),
             Layer::ChannelName(line) => views::popups::text(frame, "Name on this screen", line, theme),
             Layer::GoTo(line) => views::popups::text(frame, "Go to: 83, 1:23.5, +10, -10", line, theme),
             // Shown in the message line and in the form.

@@ -9,7 +9,7 @@ use wavedeck_api::{
 use wavedeck_plane::PipelineState;
 
 use super::{
-    action::{Action, Places},
+    action::{Action, Entry, Places},
     app::{App, Layer, View},
     bindings::find,
     form::{Staged, Way, stepped, written},
@@ -17,7 +17,9 @@ use super::{
     key::Key,
     lanes::{Middle, TIME_BASES},
     line_edit::LineEdit,
-    looking, replaying, scale, spectrum_keys,
+    looking,
+    palette::Palette,
+    replaying, scale, spectrum_keys,
 };
 use crate::snapshot::Snapshot;
 
@@ -89,6 +91,11 @@ pub fn press(app: &mut App, snapshot: &Snapshot, key: Key) -> Vec<Effect> {
         }
         return Vec::new();
     };
+    act(app, snapshot, entry)
+}
+
+/// Does what a line of the table says, or says why that is not possible now.
+fn act(app: &mut App, snapshot: &Snapshot, entry: &Entry) -> Vec<Effect> {
     match (entry.enabled)(app, snapshot) {
         Ok(()) => update(app, snapshot, entry.action.clone()),
         Err(why) => {
@@ -103,6 +110,7 @@ pub fn update(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect>
     match action {
         Action::Show(view) => return show(app, view),
         Action::Help => app.layers.push(Layer::Help { scroll: 0 }),
+        Action::Palette => app.layers.push(Layer::Palette(Palette::default())),
         Action::Close => close(app),
         Action::Quit => return quit(app, snapshot),
         Action::QuitAndFinish => {
@@ -400,6 +408,22 @@ fn lanes(app: &mut App, snapshot: &Snapshot, action: &Action) {
 }
 
 fn typing(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect> {
+    if let Some(Layer::Palette(palette)) = app.layers.last() {
+        let mut palette = palette.clone();
+        let found = palette.found(app, snapshot);
+        match action {
+            Action::Type(key) => palette.press(key, found.len()),
+            Action::Paste(text) => palette.line.insert(&text),
+            _ => {
+                app.layers.pop();
+                return found.get(palette.chosen).map_or_else(Vec::new, |entry| act(app, snapshot, entry));
+            }
+        }
+        if let Some(top) = app.layers.last_mut() {
+            *top = Layer::Palette(palette);
+        }
+        return Vec::new();
+    }
     let line = match app.layers.last_mut() {
         Some(Layer::MarkerText(line) | Layer::ChannelName(line) | Layer::GoTo(line)) => line,
         Some(Layer::Field(edit)) => &mut edit.line,

@@ -437,3 +437,26 @@ fn no_key_panics_in_any_place() {
         }
     }
 }
+
+#[test]
+fn the_palette_finds_by_words_does_it_and_says_why_not() {
+    let mut app = App::default();
+    let snapshot = fixtures::snapshot();
+    app.notice(&snapshot);
+    press(&mut app, &snapshot, Key::Char(':'));
+    for c in "start rec".chars() {
+        press(&mut app, &snapshot, Key::Char(c));
+    }
+    assert_eq!(press(&mut app, &snapshot, Key::Enter), [Effect::RecordStart]);
+    assert!(app.layers.is_empty());
+    press(&mut app, &snapshot, Key::Char(':'));
+    for c in "finish".chars() {
+        press(&mut app, &snapshot, Key::Char(c));
+    }
+    assert_eq!(press(&mut app, &snapshot, Key::Enter), []);
+    assert!(app.message.as_ref().is_some_and(|message| message.text.contains("nothing is being recorded")));
+    press(&mut app, &snapshot, Key::Char(':'));
+    press(&mut app, &snapshot, Key::Down);
+    press(&mut app, &snapshot, Key::Escape);
+    assert!(app.layers.is_empty());
+}

@@ -5,6 +5,7 @@ pub(super) mod help;
 pub(super) mod keys;
 pub(super) mod log;
 pub(super) mod monitor;
+pub(super) mod palette;
 pub(super) mod params;
 pub(super) mod pipeline;
 pub(super) mod popups;
