@@ -51,6 +51,8 @@ pub struct ScreenOptions {
     pub glyphs: Option<Glyphs>,
     /// Colours; found out from the environment if `None`.
     pub colour: Option<Colour>,
+    /// Dark signs on a light background; found out from the environment if `None`.
+    pub is_light: Option<bool>,
     /// Frames per second at most, 1 to 240.
     pub fps: u32,
     /// When to end by itself.
@@ -59,7 +61,7 @@ pub struct ScreenOptions {
 
 impl Default for ScreenOptions {
     fn default() -> Self {
-        Self { glyphs: None, colour: None, fps: 30, deadline: None }
+        Self { glyphs: None, colour: None, is_light: None, fps: 30, deadline: None }
     }
 }
 

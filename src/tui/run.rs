@@ -52,7 +52,7 @@ pub(super) struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     pub(super) fn new(session: &'a Session, options: &ScreenOptions, terminal: &Terminal) -> io::Result<Self> {
-        let theme = Theme::detect(options.colour, options.glyphs, |name| std::env::var(name).ok());
+        let theme = Theme::detect(options.colour, options.glyphs, options.is_light, |name| std::env::var(name).ok());
         let now = Instant::now();
         let size = terminal.size();
         let mut app = App::showing(View::Monitor);

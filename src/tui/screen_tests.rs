@@ -19,8 +19,8 @@ use super::{
 };
 use crate::snapshot::Snapshot;
 
-const BRAILLE: Theme = Theme { colour: Colour::True, glyphs: Glyphs::Braille };
-const ASCII: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii };
+const BRAILLE: Theme = Theme { colour: Colour::True, glyphs: Glyphs::Braille, is_light: false };
+const ASCII: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii, is_light: false };
 
 /// A front end that has seen twelve seconds of waves.
 struct Stand {

@@ -216,6 +216,25 @@ fn gaps_text(history: &History, sweep: &Sweep) -> (String, Role) {
     }
 }
 
+/// Numbers of a channel that is alone on the screen.
+fn focus(scene: &Scene<'_>, theme: &Theme) -> Option<String> {
+    let lanes = &scene.app.lanes;
+    let numbers = scene.readout.chosen.filter(|_| lanes.order.is_solo())?;
+    let history = scene.history?;
+    let unit = &history.spec().channels.get(lanes.chosen)?.unit;
+    let value = |value: f64| scale::value(value, unit, theme.is_plain());
+    let size = |size: f64| value(size).trim_start_matches('+').to_owned();
+    Some(format!(
+        " min {}  max {}  mean {}  rms {}  p-p {}  {}",
+        value(numbers.min),
+        value(numbers.max),
+        value(numbers.mean),
+        size(numbers.rms),
+        size(numbers.max - numbers.min),
+        scale::hertz(history.rate_hz())
+    ))
+}
+
 /// What else goes on: the replay's bar, or the queues of the pipeline.
 fn footer(frame: &mut Frame<'_>, foot: Rect, scene: &Scene<'_>, theme: &Theme) {
     if foot.height < 4 {
@@ -227,7 +246,10 @@ fn footer(frame: &mut Frame<'_>, foot: Rect, scene: &Scene<'_>, theme: &Theme) {
         return;
     }
     let page = scene.app.page();
-    if !scene.app.size.has_frames() {
+    if let (Some(numbers), false) = (focus(scene, theme), scene.app.size.has_side_panel()) {
+        let text = pen::fit(&numbers, usize::from(last.width), theme);
+        pen::line(frame, last, 0, Line::from(span(text, Role::Lane(scene.app.lanes.chosen), theme)));
+    } else if !scene.app.size.has_frames() {
         let place = title(scene);
         let more = if page.of > 1 { "   PgUp/PgDn" } else { "" };
         pen::line(frame, last, 0, Line::from(span(format!(" {place}{more}"), Role::Dim, theme)));
