@@ -434,7 +434,7 @@ fn lanes_are_hidden_alone_dense_and_renamed() {
     assert_eq!(stand.app.lanes.chosen, 1);
     stand.press(Key::Char('s'));
     let text = stand.text(&ASCII);
-    assert!(text.contains("CH2") && !text.contains("CH3") && text.contains("one alone"), "{text}");
+    assert!(text.contains("CH2") && !text.contains("CH3") && text.contains("  p-p "), "{text}");
     stand.press(Key::Char('s'));
     stand.press(Key::Char('e'));
     for c in "\u{15}left".chars() {
