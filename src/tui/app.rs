@@ -10,6 +10,7 @@ use super::{
     line_edit::LineEdit,
     looking::Looking,
     palette::Palette,
+    silence::Silence,
     spectrum_keys::SpectrumChoice,
 };
 use crate::snapshot::{OutputInfo, RecordingEntry, Snapshot};
@@ -159,6 +160,8 @@ pub struct App {
     pub looking: Looking,
     /// What there is to look at.
     pub shown: Held,
+    /// Sources that send nothing.
+    pub silence: Silence,
     /// The waves stand still; everything else goes on.
     pub is_frozen: bool,
     /// Markers set from here, oldest first.
@@ -217,6 +220,7 @@ impl App {
             (self.sought, self.loop_from) = (None, None);
         }
         self.is_replay = snapshot.transport.is_some();
+        self.silence.notice(snapshot, self.now);
         let gone = self.form.fit_to(snapshot);
         if gone > 0 {
             let edits = if gone == 1 { "1 staged edit is".to_owned() } else { format!("{gone} staged edits are") };

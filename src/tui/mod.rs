@@ -27,6 +27,7 @@ mod run;
 pub mod scale;
 pub mod scene;
 pub mod screen;
+pub mod silence;
 pub mod spectrum;
 pub mod spectrum_keys;
 pub mod sweep;

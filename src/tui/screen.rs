@@ -119,6 +119,15 @@ fn message(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) 
         pen::line(frame, area, 0, Line::from(span(pen::fit(&text, width, theme), role, theme)));
         return;
     }
+    if let Some((source, time)) = app.silence.longest() {
+        let said = scene.snapshot.log.iter().rev().find(|entry| *entry.from == *source);
+        let why = said.map_or_else(|| "is its device on and connected?".to_owned(), |entry| entry.text.to_string());
+        let (sign, role) = level(Level::Error);
+        let text = format!(" {sign}{source} sends nothing for {} s: {why}", time.as_secs());
+        let text = pen::fit(&pen::plain(&text, theme), width, theme);
+        pen::line(frame, area, 0, Line::from(span(text, role, theme)));
+        return;
+    }
     let alarm = scene.snapshot.recorder.as_ref().and_then(|recorder| recorder.error.as_ref());
     if let Some(alarm) = alarm {
         let acknowledge = "  ! acknowledges";

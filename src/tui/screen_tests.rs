@@ -492,3 +492,17 @@ fn what_was_before_is_looked_at_and_measured_while_frozen() {
     stand.press(Key::Char(' '));
     assert!(!stand.app.is_frozen && stand.app.looking == super::super::looking::Looking::default());
 }
+
+#[test]
+fn a_source_that_sends_nothing_is_named_in_words_on_every_view() {
+    let mut snapshot = fixtures::snapshot();
+    snapshot.telemetry.stages[0].is_source = true;
+    for view in View::ALL {
+        let mut stand = showing(snapshot.clone(), view, 80, 24);
+        stand.app.pass_time(Duration::from_secs(12));
+        stand.app.notice(&snapshot);
+        let text = stand.text(&ASCII);
+        assert!(first_line(&text).contains("NO DATA 12 s"), "{text}");
+        assert!(text.contains("board sends nothing for 12 s"), "{text}");
+    }
+}

@@ -92,6 +92,9 @@ fn items(scene: &Scene<'_>, wide: bool, theme: &Theme) -> Vec<Item> {
         PipelineState::Stopped | PipelineState::Draining if is_open => add(0, "PIPELINE ENDED".into(), Role::Alarm),
         _ => {}
     }
+    if let Some((_, time)) = scene.app.silence.longest() {
+        add(0, format!(" NO DATA {} s ", time.as_secs()), Role::Alarm);
+    }
     let name_width = if wide { 32 } else { 12 };
     match &snapshot.transport {
         Some(t) => {
