@@ -100,6 +100,8 @@ pub enum Action {
     Undo,
     /// Stages the default.
     Default,
+    /// Counts from zero in the pipeline view.
+    ZeroCounters,
     /// Replays the chosen recording.
     OpenRecording,
     /// Reads the folder of recordings again.

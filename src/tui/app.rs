@@ -8,6 +8,7 @@ use super::{
     lanes::Lanes,
     layout::Size,
     line_edit::LineEdit,
+    trends::Zero,
 };
 use crate::snapshot::{OutputInfo, RecordingEntry, Snapshot};
 
@@ -127,6 +128,8 @@ pub struct App {
     pub form: Form,
     /// Chosen stage in the pipeline view.
     pub stage: usize,
+    /// When a person set the counters of the pipeline view to zero.
+    pub zero: Option<Zero>,
     /// The list of recordings.
     pub library: Library,
     /// The log.
@@ -189,6 +192,7 @@ impl App {
             (self.sought, self.loop_from) = (None, None);
         }
         self.is_replay = snapshot.transport.is_some();
+        self.zero.take_if(|zero| !zero.notice(snapshot));
         let gone = self.form.fit_to(snapshot);
         if gone > 0 {
             let edits = if gone == 1 { "1 staged edit is".to_owned() } else { format!("{gone} staged edits are") };

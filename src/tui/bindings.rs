@@ -284,6 +284,13 @@ static TABLE: &[Entry] = &[
     .quiet(),
     entry(Action::LastLine(Way::On), &[Key::End], |_, _| "ends", "to the last line", Places::PIPELINE.and(Places::LOG))
         .quiet(),
+    entry(
+        Action::ZeroCounters,
+        &[Key::Char('z')],
+        |_, _| "zero",
+        "count from zero in this view; the session's account stays",
+        Places::PIPELINE,
+    ),
     // Everywhere.
     entry(
         Action::PausePipeline,

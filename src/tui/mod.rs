@@ -27,6 +27,7 @@ pub mod screen;
 pub mod sweep;
 mod terminal;
 pub mod theme;
+pub mod trends;
 pub mod update;
 mod views;
 pub mod wave;

@@ -2,6 +2,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use wavedeck_api::{
+    clock,
     handle::{RecordingState, TransportCommand},
     param::ParamKind,
     stage::Level,
@@ -18,6 +19,7 @@ use super::{
     lanes::{Middle, TIME_BASES},
     line_edit::LineEdit,
     replaying, scale,
+    trends::Zero,
 };
 use crate::snapshot::Snapshot;
 
@@ -142,6 +144,10 @@ pub fn update(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect>
             return mark(app, label);
         }
         Action::Acknowledge => return vec![Effect::Acknowledge],
+        Action::ZeroCounters => {
+            app.zero = Some(Zero::now(snapshot, clock::Anchor::now().unix_ns));
+            app.say(Level::Info, "this view counts from now on; the account of the session stays as it is");
+        }
         Action::PlayPause
         | Action::SeekBy(_)
         | Action::SeekToEnd(_)
