@@ -1,5 +1,9 @@
 //! The chosen stage: its queues and its rate over the last minute, its calls, its losses.
-use ratatui::{Frame, layout::Rect, text::Line};
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+};
 use wavedeck_api::link::Overflow;
 use wavedeck_plane::{EdgeTelemetry, StageTelemetry};
 
@@ -21,10 +25,13 @@ const NAME: usize = 10;
 /// Columns of the numbers behind it.
 const NUMBERS: usize = 34;
 
-/// A line, and how urgent it is to show it where there is no room for all: 0 goes last.
+/// Rows of signs at most for each history, where there is room.
+const TALLEST: usize = 4;
+
+/// A line, and how urgent it is to show it where there is no room for all: 0 goes first.
 struct Row {
     rank: u8,
-    line: Line<'static>,
+    lines: Vec<Line<'static>>,
 }
 
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, shown: &Shown<'_>, theme: &Theme) {
@@ -35,72 +42,89 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, shown
     }
     let title = format!("{} ({}) on thread {}, last {SECONDS} s", stage.id, stage.kind, stage.thread);
     let inner = pen::boxed(frame, area, &title, theme);
-    let part = Part { scene, width: usize::from(inner.width), theme };
+    let room = usize::from(inner.height);
     let edges: Vec<(usize, &EdgeTelemetry)> =
         shown.telemetry.edges.iter().enumerate().filter(|(_, edge)| ends(&edge.id).1 == &*stage.id).collect();
+    let histories = edges.len() + 1;
+    let others = edges.len() + stage.outputs.len() + 2;
+    let tall = (room.saturating_sub(others) / histories).clamp(1, TALLEST);
+    let part = Part { scene, width: usize::from(inner.width), tall, theme };
     let mut rows: Vec<Row> = edges.iter().map(|(index, edge)| part.fill(*index, edge)).collect();
     rows.push(part.rate(index));
     rows.extend(edges.iter().map(|(_, edge)| part.account(edge)));
     rows.push(part.calls(index, stage));
     rows.extend(stage.outputs.iter().map(|(port, counts)| part.output(port, counts)));
     rows.push(part.summary(stage));
-    let room = usize::from(inner.height);
-    while rows.len() > room {
+    while rows.iter().map(|row| row.lines.len()).sum::<usize>() > room {
         // The last of the least urgent goes.
         let Some(least) = rows.iter().map(|row| row.rank).min() else { break };
         let Some(at) = rows.iter().rposition(|row| row.rank == least) else { break };
         rows.remove(at);
     }
-    for (at, row) in (0_u16..).zip(rows) {
-        pen::line(frame, inner, at, row.line);
+    for (at, line) in (0_u16..).zip(rows.into_iter().flat_map(|row| row.lines)) {
+        pen::line(frame, inner, at, line);
     }
 }
 
 struct Part<'a> {
     scene: &'a Scene<'a>,
     width: usize,
+    /// Rows of each history.
+    tall: usize,
     theme: &'a Theme,
 }
 
 impl Part<'_> {
     fn row(&self, rank: u8, text: &str, role: Role) -> Row {
         let text = pen::fit(&pen::plain(&format!(" {text}"), self.theme), self.width, self.theme);
-        Row { rank, line: Line::from(span(text, role, self.theme)) }
+        Row { rank, lines: vec![Line::from(span(text, role, self.theme))] }
     }
 
-    fn with_spark(&self, name: &str, values: impl DoubleEndedIterator<Item = f64>, most: f64) -> Line<'static> {
+    /// A history; its name and numbers stand in the lowest of its rows.
+    fn history(
+        &self,
+        rank: u8,
+        name: &str,
+        values: impl DoubleEndedIterator<Item = f64>,
+        most: f64,
+        numbers: Vec<Span<'static>>,
+    ) -> Row {
         let theme = self.theme;
-        let name = pen::left(&pen::plain(name, theme), NAME, theme);
         let columns = self.width.saturating_sub(1 + NAME + 1 + NUMBERS);
-        let mut line = Line::from(span(format!(" {name} "), Role::Text, theme));
-        line.push_span(span(spark(values, most, columns, theme), Role::Good, theme));
-        line
+        let signs = spark(values, most, (columns, self.tall), theme);
+        let lead = |text: &str| span(format!(" {} ", pen::left(text, NAME, theme)), Role::Text, theme);
+        let row = |signs: String| Line::from(vec![lead(""), span(signs, Role::Good, theme)]);
+        let mut lines: Vec<Line<'static>> = signs.into_iter().map(row).collect();
+        if let Some(last) = lines.last_mut() {
+            last.spans[0] = lead(&pen::plain(name, theme));
+            last.spans.extend(numbers);
+        }
+        Row { rank, lines }
     }
 
     /// A queue over the last minute: now, most and dropped.
     fn fill(&self, index: usize, edge: &EdgeTelemetry) -> Row {
         let (trends, theme) = (&self.scene.rates.trends, self.theme);
         let fullest: Vec<u64> = trends.fullest(index).rev().take(SECONDS).collect();
-        let values = fullest.iter().rev().map(|n| *n as f64);
-        let mut line = self.with_spark(&format!("from {}", ends(&edge.id).0), values, f64::from(edge.capacity));
         let (now, most) = (edge.counts.in_flight_packets, fullest.iter().max().copied().unwrap_or(0));
-        line.push_span(span(format!(" now {now} max {most} of {}", edge.capacity), Role::Text, theme));
         let dropped = trends.dropped(index);
-        line.push_span(span(format!(" drops {dropped}"), drop_role(dropped, edge.policy), theme));
-        Row { rank: 5, line }
+        let numbers = vec![
+            span(format!(" now {now} max {most} of {}", edge.capacity), Role::Text, theme),
+            span(format!(" drops {dropped}"), drop_role(dropped, edge.policy), theme),
+        ];
+        let values = fullest.iter().rev().map(|n| *n as f64);
+        self.history(5, &format!("from {}", ends(&edge.id).0), values, f64::from(edge.capacity), numbers)
     }
 
     /// The packets per second of the stage.
     fn rate(&self, index: usize) -> Row {
         let trends = &self.scene.rates.trends;
         let most = trends.rates(index).fold(0.0, f64::max);
-        let mut line = self.with_spark("pkt/s", trends.rates(index), most);
         let text = match trends.rates(index).next_back() {
             Some(now) => format!(" now {now:.1} max {most:.1}"),
             None => " not known yet".into(),
         };
-        line.push_span(span(text, Role::Text, self.theme));
-        Row { rank: 4, line }
+        self.history(4, "pkt/s", trends.rates(index), most, vec![span(text, Role::Text, self.theme)])
     }
 
     /// What a queue does when it is full, and what it did so far.
