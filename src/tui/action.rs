@@ -100,6 +100,10 @@ pub enum Action {
     Undo,
     /// Stages the default.
     Default,
+    /// Asks for a part of the name of a parameter.
+    FindField,
+    /// Asks for the name of a file for the pipeline as it runs.
+    SaveConfig,
     /// Counts from zero in the pipeline view.
     ZeroCounters,
     /// Replays the chosen recording.
@@ -182,6 +186,7 @@ impl Places {
             Some(Layer::AskFinish { .. }) => Self::ASK_FINISH,
             Some(Layer::AskQuit) => Self::ASK_QUIT,
             Some(Layer::MarkerText(_) | Layer::GoTo(_) | Layer::Field(_)) => Self::TYPING,
+            Some(Layer::Find(_) | Layer::SaveAs(_)) => Self::TYPING,
         }
     }
 }

@@ -4,10 +4,12 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use wavedeck_api::{handle::RecordingState, signal::SignalKind, stage::Level};
 
 use super::{
+    finding::Finder,
     form::{FieldEdit, Form},
     lanes::Lanes,
     layout::Size,
     line_edit::LineEdit,
+    saving::SaveAs,
     trends::Zero,
 };
 use crate::snapshot::{OutputInfo, RecordingEntry, Snapshot};
@@ -65,6 +67,10 @@ pub enum Layer {
     GoTo(LineEdit),
     /// The value of a parameter.
     Field(FieldEdit),
+    /// A part of the name of a parameter.
+    Find(Finder),
+    /// The name of a file for the pipeline as it runs.
+    SaveAs(SaveAs),
 }
 
 /// A line for the person, for a few seconds.

@@ -4,6 +4,7 @@ pub mod action;
 pub mod app;
 pub mod bindings;
 mod feed;
+pub mod finding;
 #[cfg(test)]
 mod fixtures;
 pub mod form;
@@ -21,6 +22,7 @@ pub mod rates;
 pub mod readout;
 mod replaying;
 mod run;
+pub mod saving;
 pub mod scale;
 pub mod scene;
 pub mod screen;

@@ -13,12 +13,13 @@ use super::{
     action::{Action, Places},
     app::{App, Layer, View},
     bindings::find,
+    finding::Finder,
     form::{Staged, Way, stepped, written},
     input::Input,
     key::Key,
     lanes::{Middle, TIME_BASES},
     line_edit::LineEdit,
-    replaying, scale,
+    replaying, saving, scale,
     trends::Zero,
 };
 use crate::snapshot::Snapshot;
@@ -50,6 +51,8 @@ pub enum Effect {
     Replay(PathBuf),
     /// Goes back to the pipeline.
     Live,
+    /// Writes the pipeline as it runs into a file of this name.
+    SaveConfig(String),
     /// Reads the folder of recordings.
     ReadRecordings,
     /// Ends the front end.
@@ -144,6 +147,8 @@ pub fn update(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect>
             return mark(app, label);
         }
         Action::Acknowledge => return vec![Effect::Acknowledge],
+        Action::FindField => app.layers.push(Layer::Find(Finder::at(&app.form))),
+        Action::SaveConfig => saving::ask(app, snapshot),
         Action::ZeroCounters => {
             app.zero = Some(Zero::now(snapshot, clock::Anchor::now().unix_ns));
             app.say(Level::Info, "this view counts from now on; the account of the session stays as it is");
@@ -192,6 +197,7 @@ fn close(app: &mut App) {
             let text = format!("`{}` was not taken: {} stays {}", edit.line.text(), edit.spec.key, edit.before);
             app.say(Level::Info, text);
         }
+        Layer::Find(finder) => finder.give_up(&mut app.form),
         Layer::MarkerText(line) if !line.text().is_empty() => {
             app.say(Level::Info, format!("no marker was set for `{}`", line.text()));
         }
@@ -339,9 +345,16 @@ fn waves(app: &mut App, snapshot: &Snapshot, action: &Action) {
 }
 
 fn typing(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect> {
+    if let (Some(Layer::Find(finder)), Action::Type(key)) = (app.layers.last_mut(), &action) {
+        finder.press(*key);
+        finder.seek(&mut app.form, snapshot);
+        return Vec::new();
+    }
     let line = match app.layers.last_mut() {
         Some(Layer::MarkerText(line) | Layer::GoTo(line)) => line,
         Some(Layer::Field(edit)) => &mut edit.line,
+        Some(Layer::Find(finder)) => &mut finder.line,
+        Some(Layer::SaveAs(save)) => &mut save.line,
         _ => return Vec::new(),
     };
     match action {
@@ -351,6 +364,9 @@ fn typing(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect> {
     }
     if let Some(Layer::Field(edit)) = app.layers.last_mut() {
         edit.check();
+    }
+    if let Some(Layer::Find(finder)) = app.layers.last_mut() {
+        finder.seek(&mut app.form, snapshot);
     }
     Vec::new()
 }
@@ -362,6 +378,8 @@ fn accept(app: &mut App, snapshot: &Snapshot) -> Vec<Effect> {
             let label = if text.is_empty() { app.next_marker(snapshot) } else { text };
             mark(app, label)
         }
+        Some(Layer::Find(_)) => Vec::new(),
+        Some(Layer::SaveAs(save)) => saving::accept(app, save),
         Some(Layer::GoTo(line)) => replaying::go_to_typed(app, snapshot, line.text().trim()),
         Some(Layer::Field(mut edit)) => {
             match edit.value() {
