@@ -49,7 +49,7 @@ fn a_wide_screen_tells_all_about_the_chosen_field() {
         "default     40.0 Hz",
         "range       0.1 to 250 Hz",
         "0.5 Hz each",
-        "between two packets",
+        "between two",
         "can be changed",
     ] {
         assert!(shown.contains(part), "{part}\n{shown}");
