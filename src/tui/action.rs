@@ -132,6 +132,12 @@ pub enum Action {
     Undo,
     /// Stages the default.
     Default,
+    /// Asks for a part of the name of a parameter.
+    FindField,
+    /// Asks for the name of a file for the pipeline as it runs.
+    SaveConfig,
+    /// Counts from zero in the pipeline view.
+    ZeroCounters,
     /// Replays the chosen recording.
     OpenRecording,
     /// Reads the folder of recordings again.
@@ -227,6 +233,7 @@ impl Places {
             Some(
                 Layer::MarkerText(_) | Layer::ChannelName(_) | Layer::GoTo(_) | Layer::Palette(_) | Layer::Field(_),
             ) => Self::TYPING,
+            Some(Layer::Find(_) | Layer::SaveAs(_)) => Self::TYPING,
         }
     }
 }

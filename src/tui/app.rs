@@ -4,14 +4,17 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use wavedeck_api::{handle::RecordingState, signal::SignalKind, stage::Level};
 
 use super::{
+    finding::Finder,
     form::{FieldEdit, Form},
     lanes::Lanes,
     layout::Size,
     line_edit::LineEdit,
     looking::Looking,
     palette::Palette,
+    saving::SaveAs,
     silence::Silence,
     spectrum_keys::SpectrumChoice,
+    trends::Zero,
 };
 use crate::snapshot::{OutputInfo, RecordingEntry, Snapshot};
 
@@ -76,6 +79,10 @@ pub enum Layer {
     GoTo(LineEdit),
     /// The value of a parameter.
     Field(FieldEdit),
+    /// A part of the name of a parameter.
+    Find(Finder),
+    /// The name of a file for the pipeline as it runs.
+    SaveAs(SaveAs),
 }
 
 /// A line for the person, for a few seconds.
@@ -152,6 +159,8 @@ pub struct App {
     pub form: Form,
     /// Chosen stage in the pipeline view.
     pub stage: usize,
+    /// When a person set the counters of the pipeline view to zero.
+    pub zero: Option<Zero>,
     /// The list of recordings.
     pub library: Library,
     /// The log.
@@ -221,6 +230,7 @@ impl App {
         }
         self.is_replay = snapshot.transport.is_some();
         self.silence.notice(snapshot, self.now);
+        self.zero.take_if(|zero| !zero.notice(snapshot));
         let gone = self.form.fit_to(snapshot);
         if gone > 0 {
             let edits = if gone == 1 { "1 staged edit is".to_owned() } else { format!("{gone} staged edits are") };

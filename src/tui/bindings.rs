@@ -348,6 +348,20 @@ static TABLE: &[Entry] = &[
     )
     .if_only(has_edits),
     entry(Action::Default, &[Key::Char('d')], |_, _| "default", "stage the default of this field", Places::PARAMS),
+    entry(
+        Action::FindField,
+        &[Key::Char('/')],
+        |_, _| "find",
+        "find a field by a part of its stage or name",
+        Places::PARAMS,
+    ),
+    entry(
+        Action::SaveConfig,
+        &[Key::Char('w')],
+        |_, _| "write",
+        "write what runs now into a new pipeline file",
+        Places::PARAMS,
+    ),
     // Lists.
     entry(Action::OpenRecording, &[Key::Enter], |_, _| "replay", "replay the chosen recording", Places::RECORDINGS),
     entry(Action::Reread, &[Key::Char('r')], |_, _| "reread", "read the folder again", Places::RECORDINGS),
@@ -372,6 +386,13 @@ static TABLE: &[Entry] = &[
     .quiet(),
     entry(Action::LastLine(Way::On), &[Key::End], |_, _| "ends", "to the last line", Places::PIPELINE.and(Places::LOG))
         .quiet(),
+    entry(
+        Action::ZeroCounters,
+        &[Key::Char('z')],
+        |_, _| "zero",
+        "count from zero in this view; the session's account stays",
+        Places::PIPELINE,
+    ),
     // Everywhere.
     entry(
         Action::PausePipeline,

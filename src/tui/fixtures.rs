@@ -68,6 +68,11 @@ fn stage(id: &str, kind: &'static str, packets: u64) -> StageTelemetry {
         packets,
         busy: std::time::Duration::from_micros(packets * 30),
         worst: std::time::Duration::from_micros(700),
+        p50: std::time::Duration::from_micros(32),
+        p99: std::time::Duration::from_micros(512),
+        times: [(90, std::time::Duration::from_micros(30)), (10, std::time::Duration::from_micros(500))]
+            .into_iter()
+            .collect(),
         waits: kind == "synthetic",
         is_source: false,
         outputs: vec![(

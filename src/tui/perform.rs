@@ -10,6 +10,7 @@ use wavedeck_plane::GateError;
 
 use super::{
     app::{App, View},
+    saving,
     update::{Effect, applied},
 };
 use crate::{
@@ -35,6 +36,7 @@ pub(super) enum Next {
 enum Answer {
     Recordings(Vec<RecordingEntry>),
     Opened(Result<&'static str, String>),
+    Saved(Result<String, String>),
 }
 
 /// Asks the session for the front end.
@@ -64,6 +66,9 @@ impl Performer {
                     let request = Request::SetParams { changes: changes.collect() };
                     let answer = self.session.request(request, BY).map(drop).map_err(|error| in_one_line(&error));
                     applied(app, &edits, answer);
+                }
+                Effect::SaveConfig(name) => {
+                    self.elsewhere(app, move |session| Answer::Saved(saving::save(session, &name)));
                 }
                 Effect::ReadRecordings => self.read_recordings(app),
                 Effect::Replay(path) => self.replay(app, &path),
@@ -132,8 +137,13 @@ impl Performer {
         let mut any = false;
         while let Ok(answer) = self.answers.1.try_recv() {
             any = true;
+            if let Answer::Saved(answer) = answer {
+                saving::saved(app, answer);
+                continue;
+            }
             app.library.busy = None;
             match answer {
+                Answer::Saved(_) => {}
                 Answer::Recordings(mut entries) => {
                     // Names begin with the time, and are there even for files that cannot be read.
                     entries.sort_by(|a, b| b.path.file_name().cmp(&a.path.file_name()));

@@ -158,3 +158,39 @@ fn a_restart_staged_before_a_recording_is_refused_until_it_is_finished() {
     assert!(bench.app.form.staged.is_empty(), "{}", bench.message());
     assert_eq!(bench.session.snapshot().generation, 2);
 }
+
+#[test]
+fn what_runs_is_saved_as_a_pipeline_with_the_same_parameters() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut bench = Bench::new(dir.path(), "recording");
+    bench.stage("volts", "gain");
+    bench.press("a");
+    let begin = Instant::now();
+    let gain = |config: &PipelineConfig| config.stages[1].params.get("gain").cloned();
+    while gain(&bench.session.running_config()).is_none() {
+        assert!(begin.elapsed() < GENEROUS, "the change was not applied");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let path = dir.path().join("tuned.json");
+    let name = path.to_str().expect("UTF-8").to_owned();
+    let save = |bench: &mut Bench| {
+        bench.press("w");
+        for key in name.chars().map(Key::Char).chain([Key::Enter]) {
+            let effects = press(&mut bench.app, &bench.session.snapshot(), key);
+            bench.performer.perform(&mut bench.app, effects);
+        }
+        while !bench.performer.take_answers(&mut bench.app) {
+            assert!(begin.elapsed() < GENEROUS, "nothing was saved");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        bench.message()
+    };
+    assert!(save(&mut bench).contains(&name));
+    let read = crate::config_file::read_config(&path, &[]).expect("no mistake");
+    assert_eq!(read.to_json(), bench.session.running_config().to_json());
+    wavedeck_plane::Plan::new(&read, &crate::registry().expect("distinct names")).expect("a plan");
+    // The name is taken now: the text stays for another one.
+    assert!(save(&mut bench).contains("there already"));
+    assert!(!bench.app.layers.is_empty());
+    bench.session.close(Duration::from_secs(5));
+}

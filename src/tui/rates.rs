@@ -1,6 +1,7 @@
 //! What moves per second, from two snapshots some time apart.
 use wavedeck_plane::StageTelemetry;
 
+use super::trends::Trends;
 use crate::snapshot::Snapshot;
 
 /// Nanoseconds between the two snapshots at least: shorter ones make the numbers jump.
@@ -14,6 +15,8 @@ pub struct Rates {
     pub stages: Vec<StageRate>,
     /// Bytes per second that the sources send; `None` until two snapshots were seen.
     pub bytes_per_s: Option<f64>,
+    /// The last minute, second by second.
+    pub trends: Trends,
 }
 
 /// What a stage does.
@@ -37,13 +40,14 @@ struct Moment {
 impl Rates {
     /// Takes note of a snapshot. True if the rates are new.
     pub fn notice(&mut self, snapshot: &Snapshot) -> bool {
+        self.trends.notice(snapshot);
         let now = Moment::of(snapshot);
         let Some(before) = &self.before else {
             self.before = Some(now);
             return false;
         };
         if before.generation != now.generation || before.stages.len() != now.stages.len() {
-            *self = Self { before: Some(now), ..Self::default() };
+            *self = Self { before: Some(now), trends: std::mem::take(&mut self.trends), ..Self::default() };
             return true;
         }
         if now.at_ns.saturating_sub(before.at_ns) < APART_NS {
@@ -81,7 +85,7 @@ impl Moment {
 }
 
 /// Packets that a stage worked on; a source is measured by what it sends.
-fn moved(stage: &StageTelemetry) -> u64 {
+pub(super) fn moved(stage: &StageTelemetry) -> u64 {
     let sent = stage.outputs.iter().map(|(_, counts)| counts.sent_packets).max().unwrap_or(0);
     if stage.waits { stage.packets.max(sent) } else { stage.packets }
 }

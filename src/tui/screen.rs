@@ -58,7 +58,8 @@ pub fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
             Layer::ChannelName(line) => views::popups::text(frame, "Name on this screen", line, theme),
             Layer::GoTo(line) => views::popups::text(frame, "Go to: 83, 1:23.5, +10, -10", line, theme),
             // Shown in the message line and in the form.
-            Layer::AskFinish { .. } | Layer::Field(_) => {}
+            Layer::AskFinish { .. } | Layer::Field(_) | Layer::Find(_) => {}
+            Layer::SaveAs(save) => views::popups::text(frame, "Write what runs now into", &save.line, theme),
         }
     }
 }
@@ -110,6 +111,10 @@ fn message(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) 
     if let Some(Layer::AskFinish { .. }) = app.layers.last() {
         let text = " Finish the recording?  S or Enter within 3 s finishes it, any other key goes on recording";
         pen::line(frame, area, 0, Line::from(span(pen::left(text, width, theme), Role::Held, theme)));
+        return;
+    }
+    if let Some(Layer::Find(finder)) = app.layers.last() {
+        pen::line(frame, area, 0, views::params::find_line(finder, width, theme));
         return;
     }
     if let Some(message) = &app.message {

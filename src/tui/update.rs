@@ -2,6 +2,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use wavedeck_api::{
+    clock,
     handle::{RecordingState, TransportCommand},
     param::ParamKind,
     stage::Level,
@@ -12,6 +13,7 @@ use super::{
     action::{Action, Entry, Places},
     app::{App, Layer, View},
     bindings::find,
+    finding::Finder,
     form::{Staged, Way, stepped, written},
     input::Input,
     key::Key,
@@ -19,7 +21,8 @@ use super::{
     line_edit::LineEdit,
     looking,
     palette::Palette,
-    replaying, scale, spectrum_keys,
+    replaying, saving, scale, spectrum_keys,
+    trends::Zero,
 };
 use crate::snapshot::Snapshot;
 
@@ -50,6 +53,8 @@ pub enum Effect {
     Replay(PathBuf),
     /// Goes back to the pipeline.
     Live,
+    /// Writes the pipeline as it runs into a file of this name.
+    SaveConfig(String),
     /// Reads the folder of recordings.
     ReadRecordings,
     /// Ends the front end.
@@ -150,6 +155,12 @@ pub fn update(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect>
             return mark(app, label);
         }
         Action::Acknowledge => return vec![Effect::Acknowledge],
+        Action::FindField => app.layers.push(Layer::Find(Finder::at(&app.form))),
+        Action::SaveConfig => saving::ask(app, snapshot),
+        Action::ZeroCounters => {
+            app.zero = Some(Zero::now(snapshot, clock::Anchor::now().unix_ns));
+            app.say(Level::Info, "this view counts from now on; the account of the session stays as it is");
+        }
         Action::PlayPause
         | Action::SeekBy(_)
         | Action::SeekToEnd(_)
@@ -208,6 +219,7 @@ fn close(app: &mut App) {
             let text = format!("`{}` was not taken: {} stays {}", edit.line.text(), edit.spec.key, edit.before);
             app.say(Level::Info, text);
         }
+        Layer::Find(finder) => finder.give_up(&mut app.form),
         Layer::MarkerText(line) if !line.text().is_empty() => {
             app.say(Level::Info, format!("no marker was set for `{}`", line.text()));
         }
@@ -424,9 +436,16 @@ fn typing(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect> {
         }
         return Vec::new();
     }
+    if let (Some(Layer::Find(finder)), Action::Type(key)) = (app.layers.last_mut(), &action) {
+        finder.press(*key);
+        finder.seek(&mut app.form, snapshot);
+        return Vec::new();
+    }
     let line = match app.layers.last_mut() {
         Some(Layer::MarkerText(line) | Layer::ChannelName(line) | Layer::GoTo(line)) => line,
         Some(Layer::Field(edit)) => &mut edit.line,
+        Some(Layer::Find(finder)) => &mut finder.line,
+        Some(Layer::SaveAs(save)) => &mut save.line,
         _ => return Vec::new(),
     };
     match action {
@@ -436,6 +455,9 @@ fn typing(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect> {
     }
     if let Some(Layer::Field(edit)) = app.layers.last_mut() {
         edit.check();
+    }
+    if let Some(Layer::Find(finder)) = app.layers.last_mut() {
+        finder.seek(&mut app.form, snapshot);
     }
     Vec::new()
 }
@@ -452,6 +474,8 @@ fn accept(app: &mut App, snapshot: &Snapshot) -> Vec<Effect> {
             app.say(Level::Info, "called so on this screen; recordings keep the device's name");
             Vec::new()
         }
+        Some(Layer::Find(_)) => Vec::new(),
+        Some(Layer::SaveAs(save)) => saving::accept(app, save),
         Some(Layer::GoTo(line)) => replaying::go_to_typed(app, snapshot, line.text().trim()),
         Some(Layer::Field(mut edit)) => {
             match edit.value() {

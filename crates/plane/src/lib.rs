@@ -39,6 +39,7 @@ mod telemetry;
 mod tests;
 mod threads;
 mod ticket;
+mod times;
 mod watch;
 mod worker;
 
@@ -56,3 +57,4 @@ pub use sizing::{QueueAdvice, packets_needed};
 pub use stop::StopReport;
 pub use telemetry::{EdgeTelemetry, PoolTelemetry, StageState, StageTelemetry, Telemetry};
 pub use ticket::{Outcome, Ticket};
+pub use times::CallTimes;

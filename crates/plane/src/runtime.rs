@@ -438,17 +438,23 @@ impl Runtime {
             to_recorder: self.plan.stages[edge.to.0].descriptor.id == RECORDER,
             counts: link.counts(),
         });
-        let stages = self.nodes.iter().enumerate().map(|(index, node)| StageTelemetry {
-            id: node.id.clone(),
-            kind: self.plan.stages[index].descriptor.id,
-            thread: self.plan.workers[self.plan.worker_of(index)].name.clone(),
-            state: node.stats.state(),
-            packets: node.stats.packets(),
-            busy: node.stats.busy(),
-            worst: node.stats.worst(),
-            waits: node.realtime,
-            is_source: self.plan.is_source(index),
-            outputs: node.outputs.iter().map(|output| (output.port, output.stats.counts())).collect(),
+        let stages = self.nodes.iter().enumerate().map(|(index, node)| {
+            let times = node.stats.times();
+            StageTelemetry {
+                id: node.id.clone(),
+                kind: self.plan.stages[index].descriptor.id,
+                thread: self.plan.workers[self.plan.worker_of(index)].name.clone(),
+                state: node.stats.state(),
+                packets: node.stats.packets(),
+                busy: node.stats.busy(),
+                worst: node.stats.worst(),
+                p50: times.percentile(0.5).unwrap_or_default(),
+                p99: times.percentile(0.99).unwrap_or_default(),
+                times,
+                waits: node.realtime,
+                is_source: self.plan.is_source(index),
+                outputs: node.outputs.iter().map(|output| (output.port, output.stats.counts())).collect(),
+            }
         });
         let pools = self.nodes.iter().flat_map(|node| {
             node.outputs.iter().map(|output| PoolTelemetry {

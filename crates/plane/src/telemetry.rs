@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use crate::sizing::QueueAdvice;
+use crate::{
+    sizing::QueueAdvice,
+    times::{CallTimes, Histogram},
+};
 use serde::Serialize;
 use wavedeck_api::{
     clock::nanoseconds,
@@ -76,6 +79,13 @@ pub struct StageTelemetry {
     pub busy: Duration,
     /// Longest such call.
     pub worst: Duration,
+    /// Time that half of such calls took at most, to within a quarter.
+    pub p50: Duration,
+    /// Time that 99 of 100 such calls took at most, to within a quarter.
+    pub p99: Duration,
+    /// How many such calls took how long; the difference of two copies tells of the time between them.
+    #[serde(skip)]
+    pub times: CallTimes,
     /// True if waiting for the outside world is part of `busy`.
     pub waits: bool,
     /// True for a stage without inputs.
@@ -124,6 +134,7 @@ pub(crate) struct StageStats {
     packets: Count,
     busy_ns: Count,
     worst_ns: Count,
+    times: Histogram,
 }
 
 const STATES: [StageState; 6] = [
@@ -144,12 +155,13 @@ impl StageStats {
         STATES.get(usize::from(self.state.load(Ordering::Acquire))).copied().unwrap_or_default()
     }
 
-    /// Counts calls that did work, the time they took together, and the longest that one of them may have taken. Only
-    /// the stage's own worker calls this.
-    pub(crate) fn worked(&self, calls: u32, took: Duration, longest: Duration) {
+    /// Counts calls that did work, the time they took together and each of them in the mean, and the longest that one
+    /// of them may have taken. Only the stage's own worker calls this.
+    pub(crate) fn worked(&self, calls: u32, took: Duration, mean: Duration, longest: Duration) {
         self.packets.add(calls.into());
         self.busy_ns.add(nanoseconds(took));
         self.worst_ns.set(self.worst_ns.get().max(nanoseconds(longest)));
+        self.times.add(calls, mean);
     }
 
     pub(crate) fn packets(&self) -> u64 {
@@ -162,6 +174,10 @@ impl StageStats {
 
     pub(crate) fn worst(&self) -> Duration {
         Duration::from_nanos(self.worst_ns.get())
+    }
+
+    pub(crate) fn times(&self) -> CallTimes {
+        self.times.counts()
     }
 }
 

@@ -274,7 +274,7 @@ impl Seat {
         let mean = took / calls;
         (self.is_quick, self.is_blind) = (mean < QUICK, mean < self.glance);
         // Of several calls in a row one may have taken nearly all of the time.
-        self.view.stats.worked(calls, took, if self.is_quick { mean } else { took });
+        self.view.stats.worked(calls, took, mean, if self.is_quick { mean } else { took });
     }
 
     /// False if the stage panicked over a change: it is in no state to go on.

@@ -1,4 +1,6 @@
 //! The parameter form, made from the tables of the stages.
+mod about;
+
 use ratatui::{
     Frame,
     layout::Rect,
@@ -9,6 +11,7 @@ use wavedeck_api::param::{Mutability, ParamKind, ParamSpec, ParamValue};
 use super::{
     super::{
         app::Layer,
+        finding::Finder,
         form::{FieldEdit, written},
         pen::{self, span},
         scene::Scene,
@@ -26,7 +29,13 @@ const VALUE: usize = 16;
 pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
     let list_width = if area.width >= 120 { 32 } else { 20 };
     let list = Rect { width: list_width, ..area };
-    let form = Rect { x: area.x + list_width, width: area.width - list_width, ..area };
+    let rest = area.width - list_width;
+    // Where there is room, all about the chosen field stands at the right.
+    let about = if area.width >= 160 { rest / 2 - 4 } else { 0 };
+    let form = Rect { x: area.x + list_width, width: rest - about, ..area };
+    if about > 0 {
+        about::render(frame, Rect { x: form.right(), width: about, ..area }, scene, theme);
+    }
     stages(frame, list, scene, theme);
     let Some(stage) = scene.app.form.stage(scene.snapshot) else {
         pen::boxed(frame, form, "Parameters", theme);
@@ -205,3 +214,21 @@ fn limits(spec: &ParamSpec) -> String {
         _ => spec.limits().replace("..=", " to "),
     }
 }
+
+/// What is looked for, and how much fits.
+pub(in super::super) fn find_line(finder: &Finder, width: usize, theme: &Theme) -> Line<'static> {
+    let mut spans = vec![span(" Find field: ", Role::Title, theme)];
+    spans.extend(popups::typed(&finder.line, (width / 2).saturating_sub(13), theme));
+    let (text, role) = match finder.found {
+        0 if finder.line.text().trim().is_empty() => ("type a part of a stage or of a name".into(), Role::Dim),
+        0 => ("nothing fits".into(), Role::Warn),
+        1 => ("1 fits".into(), Role::Text),
+        n => (format!("{} of {n}, up and down for the others", finder.nth + 1), Role::Text),
+    };
+    spans.push(span(format!("  {text}"), role, theme));
+    Line::from(spans)
+}
+
+#[cfg(test)]
+#[path = "params/tests.rs"]
+mod tests;
