@@ -2,12 +2,14 @@
 //! state of the front end and asks effects of the session, and each frame is drawn from that state and a snapshot.
 pub mod action;
 pub mod app;
+mod backend;
 pub mod bindings;
 mod feed;
 #[cfg(test)]
 mod fixtures;
 pub mod form;
 pub mod history;
+mod ink;
 pub mod input;
 pub mod key;
 pub mod lanes;
@@ -80,5 +82,5 @@ pub enum Outcome {
 /// If the terminal cannot be taken over.
 pub fn run(session: &Session, options: &ScreenOptions, signals: &Signals) -> anyhow::Result<Outcome> {
     let mut terminal = terminal::Terminal::enter().context("the terminal cannot be used")?;
-    run::Desk::new(session, options, &terminal)?.work(&mut terminal, signals)
+    run::Desk::new(session, options, &terminal).work(&mut terminal, signals)
 }

@@ -51,7 +51,7 @@ pub(super) struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    pub(super) fn new(session: &'a Session, options: &ScreenOptions, terminal: &Terminal) -> io::Result<Self> {
+    pub(super) fn new(session: &'a Session, options: &ScreenOptions, terminal: &Terminal) -> Self {
         let theme = Theme::detect(options.colour, options.glyphs, |name| std::env::var(name).ok());
         let now = Instant::now();
         let size = terminal.size();
@@ -71,13 +71,13 @@ impl<'a> Desk<'a> {
             rates: Rates::default(),
             readout: Readout::default(),
             decoder: Decoder::default(),
-            painter: Painter::new(size)?,
+            painter: Painter::new(size),
             next_look: now,
             next_frame: now,
             is_dirty: true,
         };
         desk.look(now);
-        Ok(desk)
+        desk
     }
 
     pub(super) fn work(&mut self, terminal: &mut Terminal, signals: &Signals) -> anyhow::Result<Outcome> {
@@ -157,7 +157,7 @@ impl<'a> Desk<'a> {
         // A terminal that has not taken the last frame gets no other: it would only fall behind further.
         let is_due = was_touched || (self.is_dirty && now >= self.next_frame);
         if is_due && terminal.is_clear() {
-            let bytes = self.paint()?;
+            let bytes = self.paint();
             self.next_frame = (self.next_frame + self.frame_time).max(now);
             self.is_dirty = false;
             if terminal.write(&bytes).is_err() {
@@ -196,7 +196,7 @@ impl<'a> Desk<'a> {
         self.is_dirty = true;
     }
 
-    fn paint(&mut self) -> io::Result<Vec<u8>> {
+    fn paint(&mut self) -> Vec<u8> {
         if let Some(newest) = self.feed.newest() {
             self.app.newest_sample = newest.end();
         }
@@ -235,7 +235,7 @@ impl<'a> Desk<'a> {
             terminal.retake()?;
         }
         if was_continued || size != self.painter.size() {
-            self.painter.begin_anew(size)?;
+            self.painter.begin_anew(size);
             self.app.size = size;
         }
         self.is_dirty = true;
