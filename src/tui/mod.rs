@@ -4,6 +4,7 @@ pub mod action;
 pub mod app;
 mod backend;
 pub mod bindings;
+pub mod cost;
 mod feed;
 #[cfg(test)]
 mod fixtures;
@@ -16,6 +17,7 @@ pub mod lanes;
 pub mod layout;
 pub mod line_edit;
 pub mod log_line;
+mod pace;
 mod painter;
 mod pen;
 mod perform;

@@ -5,6 +5,7 @@ use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
 use super::{
     super::{
         app::App,
+        cost::Cost,
         fixtures,
         history::History,
         key::Key,
@@ -28,6 +29,7 @@ struct Stand {
     history: History,
     readout: Readout,
     rates: Rates,
+    cost: Cost,
 }
 
 impl Stand {
@@ -46,7 +48,7 @@ impl Stand {
         rates.notice(&snapshot);
         let mut readout = Readout::default();
         readout.notice(&app, &history);
-        Self { app, snapshot, history, readout, rates }
+        Self { app, snapshot, history, readout, rates, cost: Cost::default() }
     }
 
     fn press(&mut self, key: Key) {
@@ -62,6 +64,7 @@ impl Stand {
             history: Some(&self.history),
             readout: &self.readout,
             rates: &self.rates,
+            cost: self.cost,
         };
         terminal.draw(|frame| draw(frame, &scene, theme)).expect("memory");
         terminal.backend().buffer().clone()
@@ -399,4 +402,16 @@ fn pages_of_channels_can_be_turned() {
     }
     let text = stand.text(&BRAILLE);
     assert!(text.contains("CH256") && text.contains("page 32/32"), "{text}");
+}
+
+#[test]
+fn what_the_screen_costs_is_told_where_there_is_room() {
+    for (width, height, is_told) in [(80, 24, false), (120, 30, true), (160, 48, true)] {
+        let mut stand = showing(fixtures::snapshot(), View::Monitor, width, height);
+        let round_trip = Some(Duration::from_millis(38));
+        stand.cost = Cost { frames_per_s: 29.6, bytes_per_s: 4200.0, round_trip };
+        let text = stand.text(&BRAILLE);
+        let head = first_line(&text);
+        assert_eq!(head.contains("30 fps 4.2 kB/s rtt 38 ms"), is_told, "{width}: {head}");
+    }
 }
