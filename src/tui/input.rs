@@ -24,6 +24,7 @@ const PASTE_END: &[u8] = b"\x1b[201~";
 pub struct Decoder {
     pending: Vec<u8>,
     paste: Option<Vec<u8>>,
+    reports: usize,
 }
 
 /// What the head of the pending bytes is.
@@ -34,6 +35,8 @@ enum Head {
     Skip(usize),
     /// These many bytes start a paste.
     Paste(usize),
+    /// These many bytes are the terminal's answer to the question where the cursor is.
+    Report(usize),
     /// More bytes are needed.
     Incomplete,
 }
@@ -62,6 +65,10 @@ impl Decoder {
                     self.pending.drain(..length);
                     self.paste = Some(Vec::new());
                 }
+                Head::Report(length) => {
+                    self.pending.drain(..length);
+                    self.reports += 1;
+                }
                 Head::Incomplete => return inputs,
             }
         }
@@ -69,7 +76,23 @@ impl Decoder {
 
     /// True while an escape byte waits for what might follow it.
     pub fn is_waiting(&self) -> bool {
-        self.paste.is_none() && !self.pending.is_empty()
+        self.paste.is_none() && !self.pending.is_empty() && !self.is_in_sequence()
+    }
+
+    /// True while the end of a paste is waited for.
+    pub fn is_in_paste(&self) -> bool {
+        self.paste.is_some()
+    }
+
+    /// How many times the terminal told where its cursor is since the last call.
+    pub fn take_reports(&mut self) -> usize {
+        std::mem::take(&mut self.reports)
+    }
+
+    /// A sequence that has come as far as its numbers was typed by nobody: its end, an `R` perhaps, is no key however
+    /// late it comes.
+    fn is_in_sequence(&self) -> bool {
+        matches!(self.pending[..], [0x1b, b'[', b'0'..=b'9', ..])
     }
 
     /// Nothing followed: a lone escape byte was the key.
@@ -180,6 +203,9 @@ fn control_sequence(bytes: &[u8]) -> Head {
         return Head::Paste(length);
     }
     let arguments = std::str::from_utf8(&body[..end]).unwrap_or("");
+    if body[end] == b'R' && is_position(arguments) {
+        return Head::Report(length);
+    }
     let mut numbers = arguments.split(';').map(|text| text.parse::<u32>().unwrap_or(1));
     let first = numbers.next().unwrap_or(1);
     let shifted = numbers.next().is_some_and(|modifier| modifier.saturating_sub(1) & 1 == 1);
@@ -199,6 +225,12 @@ fn control_sequence(bytes: &[u8]) -> Head {
         last => cursor_key(last, shifted),
     };
     key.map_or(Head::Skip(length), |key| Head::Key(length, key))
+}
+
+/// True for a row and a column, unless they are what F3 with a modifier sends.
+fn is_position(arguments: &str) -> bool {
+    let parsed = arguments.split_once(';').map(|(row, column)| (row.parse::<u16>(), column.parse::<u16>()));
+    matches!(parsed, Some((Ok(row), Ok(column))) if row != 1 || !(2..=16).contains(&column))
 }
 
 fn cursor_key(last: u8, shifted: bool) -> Option<Key> {
@@ -275,6 +307,22 @@ mod tests {
     #[test]
     fn answers_of_the_terminal_are_not_keys() {
         assert_eq!(keys(b"\x1b[12;40R\x1b[?2026;2$y\x1bP1$r\x1b\\x"), [Input::Key(Key::Char('x'))]);
+    }
+
+    #[test]
+    fn a_cursor_position_is_counted_and_a_modified_f3_is_not() {
+        let mut decoder = Decoder::default();
+        assert!(decoder.feed(b"\x1b[2;1R\x1b[1;2R\x1b[R\x1b[?2;1R\x1b[1;1R").is_empty());
+        assert_eq!((decoder.take_reports(), decoder.take_reports()), (2, 0));
+    }
+
+    #[test]
+    fn the_end_of_an_answer_is_no_key_however_late_it_comes() {
+        let mut decoder = Decoder::default();
+        assert!(decoder.feed(b"\x1b[2;1").is_empty());
+        assert!(!decoder.is_waiting() && decoder.give_up_waiting().is_empty());
+        assert_eq!(decoder.feed(b"RR"), [Input::Key(Key::Char('R'))]);
+        assert_eq!(decoder.take_reports(), 1);
     }
 
     #[test]

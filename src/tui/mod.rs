@@ -2,13 +2,16 @@
 //! state of the front end and asks effects of the session, and each frame is drawn from that state and a snapshot.
 pub mod action;
 pub mod app;
+mod backend;
 pub mod bindings;
+pub mod cost;
 mod feed;
 pub mod finding;
 #[cfg(test)]
 mod fixtures;
 pub mod form;
 pub mod history;
+mod ink;
 pub mod input;
 pub mod key;
 pub mod lane_order;
@@ -17,6 +20,7 @@ pub mod layout;
 pub mod line_edit;
 pub mod log_line;
 pub mod looking;
+mod pace;
 mod painter;
 pub mod palette;
 mod pen;
@@ -91,5 +95,5 @@ pub enum Outcome {
 /// If the terminal cannot be taken over.
 pub fn run(session: &Session, options: &ScreenOptions, signals: &Signals) -> anyhow::Result<Outcome> {
     let mut terminal = terminal::Terminal::enter().context("the terminal cannot be used")?;
-    run::Desk::new(session, options, &terminal)?.work(&mut terminal, signals)
+    run::Desk::new(session, options, &terminal).work(&mut terminal, signals)
 }

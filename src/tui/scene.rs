@@ -1,5 +1,5 @@
 //! What a frame is drawn from.
-use super::{app::App, history::History, rates::Rates, readout::Readout, spectrum::Spectrum};
+use super::{app::App, cost::Cost, history::History, rates::Rates, readout::Readout, spectrum::Spectrum};
 use crate::{overview::Overview, snapshot::Snapshot};
 
 /// All that a frame is drawn from.
@@ -18,4 +18,6 @@ pub struct Scene<'a> {
     pub readout: &'a Readout,
     /// What moves per second.
     pub rates: &'a Rates,
+    /// What the screen itself costs.
+    pub cost: Cost,
 }

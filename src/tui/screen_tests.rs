@@ -5,6 +5,7 @@ use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
 use super::{
     super::{
         app::App,
+        cost::Cost,
         fixtures,
         history::History,
         key::Key,
@@ -30,6 +31,7 @@ struct Stand {
     analyzer: Analyzer,
     readout: Readout,
     rates: Rates,
+    cost: Cost,
 }
 
 impl Stand {
@@ -52,7 +54,7 @@ impl Stand {
         rates.notice(&snapshot);
         let mut readout = Readout::default();
         readout.notice(&app, &history);
-        Self { app, snapshot, history, analyzer, readout, rates }
+        Self { app, snapshot, history, analyzer, readout, rates, cost: Cost::default() }
     }
 
     fn press(&mut self, key: Key) {
@@ -69,6 +71,7 @@ impl Stand {
             spectrum: Some(self.analyzer.shown()),
             readout: &self.readout,
             rates: &self.rates,
+            cost: self.cost,
         };
         terminal.draw(|frame| draw(frame, &scene, theme)).expect("memory");
         terminal.backend().buffer().clone()
@@ -504,5 +507,17 @@ fn a_source_that_sends_nothing_is_named_in_words_on_every_view() {
         let text = stand.text(&ASCII);
         assert!(first_line(&text).contains("NO DATA 12 s"), "{text}");
         assert!(text.contains("board sends nothing for 12 s"), "{text}");
+    }
+}
+
+#[test]
+fn what_the_screen_costs_is_told_where_there_is_room() {
+    for (width, height, is_told) in [(80, 24, false), (120, 30, true), (160, 48, true)] {
+        let mut stand = showing(fixtures::snapshot(), View::Monitor, width, height);
+        let round_trip = Some(Duration::from_millis(38));
+        stand.cost = Cost { frames_per_s: 29.6, bytes_per_s: 4200.0, round_trip };
+        let text = stand.text(&BRAILLE);
+        let head = first_line(&text);
+        assert_eq!(head.contains("30 fps 4.2 kB/s rtt 38 ms"), is_told, "{width}: {head}");
     }
 }

@@ -3,6 +3,7 @@ use ratatui::{Terminal, backend::TestBackend};
 use super::{
     super::super::{
         app::{App, View},
+        cost::Cost,
         fixtures,
         key::Key,
         layout::Size,
@@ -29,8 +30,16 @@ fn at(field: usize, snapshot: &Snapshot, size: (u16, u16)) -> App {
 fn text(app: &App, snapshot: &Snapshot) -> String {
     let mut terminal = Terminal::new(TestBackend::new(app.size.width, app.size.height)).expect("memory");
     let (readout, rates) = (Readout::default(), Rates::default());
-    let scene =
-        Scene { app, snapshot, history: None, spectrum: None, overview: None, readout: &readout, rates: &rates };
+    let scene = Scene {
+        app,
+        snapshot,
+        history: None,
+        spectrum: None,
+        overview: None,
+        readout: &readout,
+        rates: &rates,
+        cost: Cost::default(),
+    };
     terminal.draw(|frame| screen::draw(frame, &scene, &ASCII)).expect("memory");
     let buffer = terminal.backend().buffer();
     let row = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();

@@ -5,6 +5,7 @@ use wavedeck_plane::{EdgeTelemetry, QueueAdvice};
 use super::{
     super::super::{
         app::{App, View},
+        cost::Cost,
         fixtures,
         key::Key,
         rates::Rates,
@@ -55,6 +56,7 @@ impl Stand {
             overview: None,
             readout: &readout,
             rates: &self.rates,
+            cost: Cost::default(),
         };
         terminal.draw(|frame| render(frame, frame.area(), &scene, theme)).expect("memory");
         let buffer = terminal.backend().buffer();
