@@ -82,6 +82,9 @@ pub struct RunOptions {
     /// Colours of the screen; found out from the terminal if left out
     #[arg(long, value_enum)]
     pub color: Option<ColorArg>,
+    /// Leaves the mouse to the terminal
+    #[arg(long)]
+    pub no_mouse: bool,
     /// Most pictures per second
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=120))]
     pub fps: u32,

@@ -289,3 +289,26 @@ fn a_cyton_on_a_serial_port_is_seen_with_its_channels() {
     screen.press("q");
     assert_eq!(screen.wait(), 3);
 }
+
+#[test]
+fn clicks_on_tabs_lanes_and_hints_do_what_is_written_there() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (args, _) = demo(home.path());
+    let mut screen = start(home.path(), &args);
+    wait_until("waves", || has_braille(&screen.text()));
+    let click = |screen: &mut Screen, what: &str| {
+        let text = screen.text();
+        let (row, line) = text.lines().enumerate().find(|(_, line)| line.contains(what)).expect("it is shown");
+        let before = line.split(what).next().expect("a beginning").chars().count();
+        screen.press(&format!("\x1b[<0;{};{}M\x1b[<0;{};{}m", before + 1, row + 1, before + 1, row + 1));
+    };
+
+    click(&mut screen, "Pipeline");
+    screen.wait_for("Pools");
+    click(&mut screen, "Monitor");
+    screen.wait_for("Fp1");
+    click(&mut screen, "Fp1");
+    wait_until("another lane", || screen.text().lines().any(|line| line.starts_with("▌Fp1")));
+    click(&mut screen, "? help");
+    screen.wait_for("Keys");
+}

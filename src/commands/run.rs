@@ -138,7 +138,7 @@ fn on_screen(
     });
     let glyphs = glyphs.or(options.ascii.then_some(Glyphs::Ascii));
     let is_light = options.background.map(|background| background == BackgroundArg::Light);
-    let screen = ScreenOptions { glyphs, colour, is_light, fps: options.fps, deadline };
+    let screen = ScreenOptions { glyphs, colour, is_light, has_mouse: !options.no_mouse, fps: options.fps, deadline };
     Ok(match tui::run(session, &screen, signals)? {
         Outcome::Quit => EndedBy::Request,
         Outcome::TimeIsUp => EndedBy::Duration,

@@ -1,7 +1,10 @@
 //! Turns the bytes that a terminal sends into keys and pasted text.
 //!
 //! Written here and not taken from crossterm, whose reader never returns once the terminal is gone.
-use super::key::Key;
+use super::{
+    key::Key,
+    mouse::{Mouse, What},
+};
 
 /// What a person did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +13,8 @@ pub enum Input {
     Key(Key),
     /// Pasted text.
     Paste(String),
+    /// Clicked, or turned the wheel.
+    Mouse(Mouse),
 }
 
 /// Longest paste that is kept, in bytes.
@@ -31,6 +36,8 @@ pub struct Decoder {
 enum Head {
     /// These many bytes are one key.
     Key(usize, Key),
+    /// These many bytes tell of the mouse.
+    Mouse(usize, Mouse),
     /// These many bytes mean nothing here.
     Skip(usize),
     /// These many bytes start a paste.
@@ -57,6 +64,10 @@ impl Decoder {
                 Head::Key(length, key) => {
                     self.pending.drain(..length);
                     inputs.push(Input::Key(key));
+                }
+                Head::Mouse(length, mouse) => {
+                    self.pending.drain(..length);
+                    inputs.push(Input::Mouse(mouse));
                 }
                 Head::Skip(length) => {
                     self.pending.drain(..length);
@@ -203,6 +214,10 @@ fn control_sequence(bytes: &[u8]) -> Head {
         return Head::Paste(length);
     }
     let arguments = std::str::from_utf8(&body[..end]).unwrap_or("");
+    if let Some(report) = arguments.strip_prefix('<') {
+        let mouse = if body[end] == b'M' { mouse(report) } else { None };
+        return mouse.map_or(Head::Skip(length), |mouse| Head::Mouse(length, mouse));
+    }
     if body[end] == b'R' && is_position(arguments) {
         return Head::Report(length);
     }
@@ -225,6 +240,19 @@ fn control_sequence(bytes: &[u8]) -> Head {
         last => cursor_key(last, shifted),
     };
     key.map_or(Head::Skip(length), |key| Head::Key(length, key))
+}
+
+/// `button;column;row`, counted from 1, as terminals send it in their mode 1006.
+fn mouse(report: &str) -> Option<Mouse> {
+    let mut numbers = report.split(';').map(|text| text.parse::<u16>().ok());
+    let (button, x, y) = (numbers.next()??, numbers.next()??, numbers.next()??);
+    let what = match button {
+        0 => What::Press,
+        64 => What::WheelUp,
+        65 => What::WheelDown,
+        _ => return None,
+    };
+    Some(Mouse { what, x: x.checked_sub(1)?, y: y.checked_sub(1)? })
 }
 
 /// True for a row and a column, unless they are what F3 with a modifier sends.
@@ -252,6 +280,14 @@ fn cursor_key(last: u8, shifted: bool) -> Option<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clicks_and_the_wheel_are_read_and_releases_are_not() {
+        let mouse = |what, x, y| Input::Mouse(Mouse { what, x, y });
+        assert_eq!(keys(b"\x1b[<0;12;3M\x1b[<0;12;3m"), [mouse(What::Press, 11, 2)]);
+        assert_eq!(keys(b"\x1b[<64;1;1Mx"), [mouse(What::WheelUp, 0, 0), Input::Key(Key::Char('x'))]);
+        assert_eq!(keys(b"\x1b[<0;0;3M\x1b[<;;M\x1b[<0;99999;1M"), []);
+    }
 
     fn keys(bytes: &[u8]) -> Vec<Input> {
         Decoder::default().feed(bytes)

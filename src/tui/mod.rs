@@ -20,6 +20,7 @@ pub mod layout;
 pub mod line_edit;
 pub mod log_line;
 pub mod looking;
+pub mod mouse;
 mod pace;
 mod painter;
 pub mod palette;
@@ -61,6 +62,8 @@ pub struct ScreenOptions {
     pub colour: Option<Colour>,
     /// Dark signs on a light background; found out from the environment if `None`.
     pub is_light: Option<bool>,
+    /// Clicks and the wheel are heard; the terminal's own selection then needs shift.
+    pub has_mouse: bool,
     /// Frames per second at most, 1 to 240.
     pub fps: u32,
     /// When to end by itself.
@@ -69,7 +72,7 @@ pub struct ScreenOptions {
 
 impl Default for ScreenOptions {
     fn default() -> Self {
-        Self { glyphs: None, colour: None, is_light: None, fps: 30, deadline: None }
+        Self { glyphs: None, colour: None, is_light: None, has_mouse: true, fps: 30, deadline: None }
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     cost::Meter,
     feed::Feed,
     input::{Decoder, Input},
+    mouse::{self, Regions},
     pace::{self, Pace},
     painter::Painter,
     perform::{Next, Performer},
@@ -48,6 +49,9 @@ pub(super) struct Desk<'a> {
     readout: Readout,
     decoder: Decoder,
     painter: Painter,
+    /// Where clicks mean something in the last frame.
+    regions: Regions,
+    has_mouse: bool,
     next_look: Instant,
     next_frame: Instant,
     /// Something may have changed.
@@ -79,6 +83,8 @@ impl<'a> Desk<'a> {
             readout: Readout::default(),
             decoder: Decoder::default(),
             painter: Painter::new(size),
+            regions: Regions::default(),
+            has_mouse: options.has_mouse,
             next_look: now,
             next_frame: now,
             is_dirty: true,
@@ -89,6 +95,9 @@ impl<'a> Desk<'a> {
     }
 
     pub(super) fn work(&mut self, terminal: &mut Terminal, signals: &Signals) -> anyhow::Result<Outcome> {
+        if self.has_mouse {
+            terminal.listen_to_mouse();
+        }
         loop {
             if signals.has_hung_up() {
                 return Ok(Outcome::HungUp);
@@ -188,7 +197,10 @@ impl<'a> Desk<'a> {
     }
 
     fn take(&mut self, input: Input) -> Next {
-        let effects = update::input(&mut self.app, &self.snapshot, input);
+        let effects = match input {
+            Input::Mouse(done) => mouse::mouse(&mut self.app, &self.snapshot, &self.regions, done),
+            input => update::input(&mut self.app, &self.snapshot, input),
+        };
         if effects.is_empty() {
             return Next::Continue;
         }
@@ -230,6 +242,7 @@ impl<'a> Desk<'a> {
         } else {
             self.readout.forget();
         }
+        let regions = Regions::default();
         let scene = Scene {
             app: &self.app,
             snapshot: &self.snapshot,
@@ -239,8 +252,11 @@ impl<'a> Desk<'a> {
             readout: &self.readout,
             rates: &self.rates,
             cost: self.meter.told(),
+            regions: &regions,
         };
-        self.painter.paint(|frame| screen::draw(frame, &scene, &self.theme))
+        let bytes = self.painter.paint(|frame| screen::draw(frame, &scene, &self.theme));
+        self.regions = regions;
+        bytes
     }
 
     fn after_signal(&mut self, terminal: &mut Terminal) -> io::Result<()> {
@@ -255,6 +271,9 @@ impl<'a> Desk<'a> {
         let was_continued = terminal.was_continued();
         if was_continued {
             terminal.retake()?;
+            if self.has_mouse {
+                terminal.listen_to_mouse();
+            }
             self.pace.begin_anew();
         }
         if was_continued || size != self.painter.size() {

@@ -1,5 +1,7 @@
 //! What a frame is drawn from.
-use super::{app::App, cost::Cost, history::History, rates::Rates, readout::Readout, spectrum::Spectrum};
+use super::{
+    app::App, cost::Cost, history::History, mouse::Regions, rates::Rates, readout::Readout, spectrum::Spectrum,
+};
 use crate::{overview::Overview, snapshot::Snapshot};
 
 /// All that a frame is drawn from.
@@ -20,4 +22,6 @@ pub struct Scene<'a> {
     pub rates: &'a Rates,
     /// What the screen itself costs.
     pub cost: Cost,
+    /// Takes down where clicks mean something.
+    pub regions: &'a Regions,
 }

@@ -10,6 +10,7 @@ use super::{
     app::{Layer, View},
     layout::{LOG_ROWS, Size},
     log_line::{level, log_line},
+    mouse::Click,
     pen::{self, span},
     scene::Scene,
     theme::{Role, Theme},
@@ -66,7 +67,8 @@ pub fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
 
 fn tabs(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
     let (app, signs) = (scene.app, theme.signs());
-    let mut spans = Vec::new();
+    let mut spans: Vec<Span<'_>> = Vec::new();
+    let mut x = area.x;
     for (index, view) in View::ALL.into_iter().enumerate() {
         let role = if view == app.view { Role::Chosen } else { Role::Dim };
         spans.push(span(format!(" {} {}", index + 1, view.name()), role, theme));
@@ -81,6 +83,9 @@ fn tabs(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
         };
         spans.push(span(text, if view == app.view { role } else { loud }, theme));
         spans.push(span(" ", role, theme));
+        let end = area.x + spans.iter().map(|span| span.content.chars().count() as u16).sum::<u16>();
+        scene.regions.add(Rect { x, width: end - x, ..area }, Click::Show(view));
+        x = end;
     }
     let used: usize = spans.iter().map(|span| span.content.chars().count()).sum();
     let mut aside = Vec::new();

@@ -10,6 +10,7 @@ use super::{
         history::History,
         key::Key,
         line_edit::LineEdit,
+        mouse::Regions,
         rates::Rates,
         readout::Readout,
         spectrum::Analyzer,
@@ -72,6 +73,7 @@ impl Stand {
             readout: &self.readout,
             rates: &self.rates,
             cost: self.cost,
+            regions: &Regions::default(),
         };
         terminal.draw(|frame| draw(frame, &scene, theme)).expect("memory");
         terminal.backend().buffer().clone()

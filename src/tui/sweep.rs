@@ -55,6 +55,11 @@ impl Sweep {
         Self { level, dots, cursor: dots.saturating_sub(1), end, start, per_screen }
     }
 
+    /// First sample and samples of the screen if all columns are of one pass, else nothing.
+    pub fn whole(&self) -> (f64, f64) {
+        if self.cursor + 1 == self.dots { (self.start, self.per_screen) } else { (0.0, 0.0) }
+    }
+
     /// Columns that stand still and are all of one pass.
     pub fn still(dots: usize) -> Self {
         Self { level: 0, dots, cursor: dots.saturating_sub(1), end: u64::MAX, start: 0.0, per_screen: 1.0 }

@@ -72,6 +72,8 @@ pub fn input(app: &mut App, snapshot: &Snapshot, input: Input) -> Vec<Effect> {
     match input {
         Input::Key(key) => press(app, snapshot, key),
         Input::Paste(text) => update(app, snapshot, Action::Paste(text)),
+        // Of these only the loop knows what they mean.
+        Input::Mouse(_) => Vec::new(),
     }
 }
 
@@ -100,7 +102,7 @@ pub fn press(app: &mut App, snapshot: &Snapshot, key: Key) -> Vec<Effect> {
 }
 
 /// Does what a line of the table says, or says why that is not possible now.
-fn act(app: &mut App, snapshot: &Snapshot, entry: &Entry) -> Vec<Effect> {
+pub(super) fn act(app: &mut App, snapshot: &Snapshot, entry: &Entry) -> Vec<Effect> {
     match (entry.enabled)(app, snapshot) {
         Ok(()) => update(app, snapshot, entry.action.clone()),
         Err(why) => {

@@ -10,6 +10,7 @@ use super::{
         history::{Flag, History, Why},
         lanes::Middle,
         layout::SIDE_COLUMNS,
+        mouse::{self, Click},
         pen::{self, span},
         scale,
         scene::Scene,
@@ -62,6 +63,8 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
         y += height;
         labels(frame, lane, channel, scene, history, theme);
         let wave = Rect { x: lane.x + LEFT.min(lane.width), width, ..lane };
+        let (first, samples) = sweep.whole();
+        scene.regions.add(lane, Click::Channel(channel, mouse::Span { left: LEFT, width, first, samples }));
         history.columns(channel, &sweep, &mut columns);
         let Some(settings) = scene.app.lanes.all.get(channel) else { continue };
         let style = theme.style(Role::Lane(channel));
@@ -242,7 +245,7 @@ fn footer(frame: &mut Frame<'_>, foot: Rect, scene: &Scene<'_>, theme: &Theme) {
     }
     let last = Rect { y: foot.y + 2, height: foot.height - 2, ..foot }.intersection(frame.area());
     if let Some(transport) = &scene.snapshot.transport {
-        scrub::render(frame, last, transport, scene.overview, theme);
+        scrub::render(frame, last, transport, scene, theme);
         return;
     }
     let page = scene.app.page();

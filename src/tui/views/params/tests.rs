@@ -7,6 +7,7 @@ use super::{
         fixtures,
         key::Key,
         layout::Size,
+        mouse::Regions,
         rates::Rates,
         readout::Readout,
         screen,
@@ -39,6 +40,7 @@ fn text(app: &App, snapshot: &Snapshot) -> String {
         readout: &readout,
         rates: &rates,
         cost: Cost::default(),
+        regions: &Regions::default(),
     };
     terminal.draw(|frame| screen::draw(frame, &scene, &ASCII)).expect("memory");
     let buffer = terminal.backend().buffer();

@@ -8,6 +8,7 @@ use super::{
         cost::Cost,
         fixtures,
         key::Key,
+        mouse::Regions,
         rates::Rates,
         readout::Readout,
         theme::{Colour, Glyphs},
@@ -57,6 +58,7 @@ impl Stand {
             readout: &readout,
             rates: &self.rates,
             cost: Cost::default(),
+            regions: &Regions::default(),
         };
         terminal.draw(|frame| render(frame, frame.area(), &scene, theme)).expect("memory");
         let buffer = terminal.backend().buffer();
