@@ -148,8 +148,15 @@ fn the_header_is_in_every_view_at_both_sizes_and_through_a_resize() {
     let mut screen = start(home.path(), &args);
     for (columns, rows) in [(80, 24), (160, 48), (100, 30)] {
         screen.resize(columns, rows);
-        for (key, part) in [("1", "ECG"), ("2", "board.out"), ("3", "rate_hz"), ("4", "Recordings"), ("5", "pipeline")]
-        {
+        let parts = [
+            ("1", "ECG"),
+            ("2", "Peaks of"),
+            ("3", "board.out"),
+            ("4", "rate_hz"),
+            ("5", "Recordings"),
+            ("6", "pipeline"),
+        ];
+        for (key, part) in parts {
             screen.press(key);
             screen.wait_for(part);
             wait_until("the header", || {
