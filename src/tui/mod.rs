@@ -6,7 +6,7 @@ pub mod bindings;
 mod feed;
 pub mod finding;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod form;
 pub mod history;
 pub mod input;

@@ -173,7 +173,7 @@ fn what_runs_is_saved_as_a_pipeline_with_the_same_parameters() {
     }
     let path = dir.path().join("tuned.json");
     let name = path.to_str().expect("UTF-8").to_owned();
-    let mut save = |bench: &mut Bench| {
+    let save = |bench: &mut Bench| {
         bench.press("w");
         for key in name.chars().map(Key::Char).chain([Key::Enter]) {
             let effects = press(&mut bench.app, &bench.session.snapshot(), key);
