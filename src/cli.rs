@@ -52,6 +52,12 @@ pub struct RunOptions {
     /// Runs without a screen: one status line per second, a summary at the end
     #[arg(long)]
     pub headless: bool,
+    /// Writes numbers as plain lines instead of a screen, for screen readers and logs; commands are words, see `help`
+    #[arg(long, conflicts_with = "headless")]
+    pub plain: bool,
+    /// With --plain: time between two status lines, such as 5s; a second if left out
+    #[arg(long, value_name = "TIME", requires = "plain", value_parser = duration)]
+    pub plain_every: Option<std::time::Duration>,
     /// Records from the first sample on
     #[arg(long)]
     pub record: bool,

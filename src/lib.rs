@@ -15,6 +15,7 @@ pub mod library;
 pub mod logging;
 mod mending;
 pub mod overview;
+pub mod plain;
 mod pump;
 pub mod session;
 pub mod short_form;

@@ -15,6 +15,7 @@ use crate::{
     headless::{self, Status},
     library::{self, ReplayOptions},
     logging,
+    plain::{self, PlainOptions},
     session::{FromStart, Session},
     signals::Signals,
     summary::{EndedBy, Summary},
@@ -49,7 +50,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
     let registry = crate::registry().map_err(Failure::usage)?;
     let pipeline = args.config.as_ref().map(|path| config_file::read_config(path, &[])).transpose()?;
     let seconds = |time: Option<Duration>| time.map_or(0.0, |time| time.as_secs_f64());
-    let at_end = match (args.repeat, args.options.headless) {
+    let at_end = match (args.repeat, args.options.headless || args.options.plain) {
         (true, _) => "loop",
         (false, true) => "stop",
         (false, false) => "stay",
@@ -78,8 +79,9 @@ enum Purpose {
 /// Opens a session of a pipeline that comes from `file`, and stays with it to its end.
 fn start(config: PipelineConfig, file: &Path, options: &RunOptions, purpose: Purpose) -> Result<Exit, Failure> {
     let has_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
-    if !options.headless && !has_terminal {
-        return Err(Failure::usage(anyhow!("there is no terminal to draw on: add --headless to run without one")));
+    if !options.headless && !options.plain && !has_terminal {
+        let what_to_do = "add --headless to run without one, or --plain for lines of text";
+        return Err(Failure::usage(anyhow!("there is no terminal to draw on: {what_to_do}")));
     }
     // A run without a log is better than none.
     let _log = match logging::start(options.log.as_deref()) {
@@ -105,6 +107,9 @@ fn start(config: PipelineConfig, file: &Path, options: &RunOptions, purpose: Pur
     let ended_by = if options.headless {
         let status = if options.json { Status::Json } else { Status::Text };
         headless::wait(&session, deadline, status, &signals)
+    } else if options.plain {
+        let every = options.plain_every.unwrap_or(Duration::from_secs(1));
+        plain::wait(&session, &PlainOptions { every, ascii: options.ascii, deadline }, &signals)
     } else {
         on_screen(&session, deadline, options, &signals)?
     };

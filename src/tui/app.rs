@@ -342,7 +342,7 @@ fn waves(snapshot: &Snapshot) -> impl Iterator<Item = &OutputInfo> {
 }
 
 /// The last physical output of the pipeline, else its first one with waves.
-fn default_output(snapshot: &Snapshot) -> Option<&OutputInfo> {
+pub(crate) fn default_output(snapshot: &Snapshot) -> Option<&OutputInfo> {
     let physical = waves(snapshot).filter(|output| output.spec.kind == SignalKind::Physical).last();
     physical.or_else(|| waves(snapshot).next())
 }

@@ -206,7 +206,8 @@ pub fn written(spec: &ParamSpec, value: &ParamValue) -> String {
     }
 }
 
-fn typed(spec: &ParamSpec, text: &str) -> Value {
+/// What was typed, as JSON of the kind that the table wants.
+pub(crate) fn typed(spec: &ParamSpec, text: &str) -> Value {
     let as_text = || Value::from(text);
     match spec.kind {
         ParamKind::Int { .. } => {

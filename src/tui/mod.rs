@@ -8,7 +8,7 @@ pub mod cost;
 mod feed;
 pub mod finding;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod form;
 pub mod history;
 mod ink;
