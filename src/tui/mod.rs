@@ -18,7 +18,7 @@ pub mod layout;
 pub mod line_edit;
 pub mod log_line;
 mod pace;
-mod painter;
+pub mod painter;
 mod pen;
 mod perform;
 pub mod rates;
