@@ -3,6 +3,8 @@
 //! The program itself runs on a pseudo-terminal, at hand or at the far end of a link that is slow and long.
 #[path = "screen/cost.rs"]
 mod cost;
+#[path = "screen/drawing.rs"]
+mod drawing;
 #[path = "common/groups.rs"]
 mod groups;
 #[path = "screen/keys.rs"]
@@ -20,7 +22,8 @@ mod setup;
 
 use groups::Group;
 
-const GROUPS: [Group; 4] = [
+const GROUPS: [Group; 5] = [
+    ("drawing", drawing::of_frames),
     ("cost", cost::of_waves),
     ("keys/local", keys::at_hand),
     ("keys/slow", keys::far_away),

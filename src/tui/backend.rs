@@ -32,28 +32,43 @@ struct Look<'a> {
     is_plain_blank: bool,
 }
 
+/// A sign that is written when the coloured ones have been.
+struct Later<'a> {
+    x: usize,
+    y: usize,
+    look: Look<'a>,
+    line: &'a [Cell],
+}
+
 impl Backend {
     /// Appends what makes `wanted` of `shown`, which is as large.
     pub(super) fn encode(&mut self, shown: &Buffer, wanted: &Buffer, out: &mut Vec<u8>) {
         // Whoever else wrote to the terminal may have moved the cursor.
         self.at = None;
         let width = usize::from(wanted.area.width).max(1);
+        let mut later = Vec::new();
         for (y, (old, new)) in shown.content.chunks(width).zip(wanted.content.chunks(width)).enumerate() {
-            if old != new {
-                self.line(y, old, new, out);
-            }
+            self.line(y, old, new, &mut later, out);
+        }
+        for Later { x, y, look, line } in later {
+            self.put(x, y, look, line, out);
         }
     }
 
-    fn line(&mut self, y: usize, old: &[Cell], new: &[Cell], out: &mut Vec<u8>) {
-        let width = new.len();
+    fn line<'a>(&mut self, y: usize, old: &[Cell], new: &'a [Cell], later: &mut Vec<Later<'a>>, out: &mut Vec<u8>) {
         let mut tail = None;
         // Columns at which the next character begins: a wide one covers the cell after its own.
         let (mut old_next, mut new_next) = (0, 0);
-        for x in 0..width {
-            let before = (x == old_next).then(|| Look::of(old, x));
+        for x in 0..new.len() {
+            let (old_begins, new_begins) = (x == old_next, x == new_next);
+            if old_begins && new_begins && old[x] == new[x] {
+                old_next += room(new, x).1;
+                new_next = old_next;
+                continue;
+            }
+            let before = old_begins.then(|| Look::of(old, x));
             old_next += before.map_or(0, |look| look.columns);
-            if x != new_next {
+            if !new_begins {
                 continue;
             }
             let look = Look::of(new, x);
@@ -69,13 +84,25 @@ impl Backend {
                 out.extend_from_slice(b"\x1b[K");
                 return;
             }
-            self.go(x, y, new, out);
-            self.write(look, out);
-            // At the edge some terminals stand on the last column and some behind it, and how far a composed sign moves
-            // them is not certain either.
-            let is_certain = new_next < width && look.symbol.chars().nth(1).is_none();
-            self.at = is_certain.then_some((new_next, y));
+            // Lone plain signs between coloured ones, as the cursor of a sweep is in every line of it, would change the
+            // ink there and back.
+            if look.is_plain_sign() && self.ink != Ink::default() && !has_plain_sign(new, new_next) {
+                later.push(Later { x, y, look, line: new });
+            } else {
+                self.put(x, y, look, new, out);
+            }
         }
+    }
+
+    /// Writes a sign of a line where it belongs.
+    fn put(&mut self, x: usize, y: usize, look: Look<'_>, line: &[Cell], out: &mut Vec<u8>) {
+        self.go(x, y, line, out);
+        self.write(look, out);
+        // At the edge some terminals stand on the last column and some behind it, and how far a composed sign moves them
+        // is not certain either.
+        let next = x + look.columns;
+        let is_certain = next < line.len() && look.symbol.chars().nth(1).is_none();
+        self.at = is_certain.then_some((next, y));
     }
 
     /// True if the rest of a line that is to be blank takes fewer bytes to erase than to overwrite.
@@ -109,7 +136,7 @@ impl Backend {
         } else {
             control(out, y + 1, b'H');
         }
-        let Some((from_x, from_y)) = self.at.replace((x, y)) else { return };
+        let Some((from_x, from_y)) = self.at.replace((x, y)).filter(|(_, from_y)| *from_y <= y) else { return };
         let middle = out.len();
         if from_y == y && from_x < x && self.rewrite(&new[..x], from_x, out) {
             keep_shorter(out, begin, middle);
@@ -144,22 +171,37 @@ impl Backend {
 impl<'a> Look<'a> {
     fn of(line: &'a [Cell], x: usize) -> Self {
         let cell = &line[x];
-        let (symbol, columns) = match columns(cell.symbol()) {
-            // What has no width or no room would shift all that follows.
-            0 => (" ", 1),
-            columns if x + columns > line.len() => (" ", 1),
-            columns => (cell.symbol(), columns),
-        };
+        let (symbol, columns) = room(line, x);
         let ink = Ink { fg: cell.fg, bg: cell.bg, modifier: cell.modifier };
         let is_plain_blank = symbol == " " && ink.is_plain_on_blanks();
         let ink = if is_plain_blank { Ink { bg: ink.bg, ..Ink::default() } } else { ink };
         Self { symbol, columns, ink, is_plain_blank }
     }
 
+    /// True if it is a sign in the terminal's own colours.
+    fn is_plain_sign(&self) -> bool {
+        self.ink == Ink::default() && !self.is_plain_blank
+    }
+
     /// True if it looks as it should when written with this ink.
     fn suits(&self, ink: Ink) -> bool {
         if self.is_plain_blank { ink.bg == self.ink.bg && ink.is_plain_on_blanks() } else { ink == self.ink }
     }
+}
+
+/// What is written for a cell, and how many columns it takes.
+fn room(line: &[Cell], x: usize) -> (&str, usize) {
+    let symbol = line[x].symbol();
+    match columns(symbol) {
+        // What has no width or no room would shift all that follows.
+        0 => (" ", 1),
+        columns if x + columns > line.len() => (" ", 1),
+        columns => (symbol, columns),
+    }
+}
+
+fn has_plain_sign(line: &[Cell], x: usize) -> bool {
+    x < line.len() && Look::of(line, x).is_plain_sign()
 }
 
 /// Columns that a character takes; none if it is not to be sent to a terminal.

@@ -214,6 +214,19 @@ fn a_line_that_ends_earlier_is_erased_to_its_end() {
 }
 
 #[test]
+fn plain_signs_between_coloured_ones_are_written_last() {
+    let mut stand = Stand::new(9, 3);
+    let mut wanted = stand.shown.clone();
+    for y in 0..3 {
+        wanted[(4, y)].set_symbol("~").fg = Color::Red;
+        wanted[(5, y)].set_symbol("|");
+    }
+    let bytes = String::from_utf8(stand.show(&wanted)).expect("UTF-8").replace('\x1b', "^");
+    assert_eq!(bytes, "^[1;5H^[31m~\n\x08~\n\x08~^[1;6H^[m|\n\x08|\n\x08|");
+    assert_shown(&stand);
+}
+
+#[test]
 fn nothing_in_a_cell_can_steer_the_terminal() {
     let mut stand = Stand::new(3, 1);
     let mut wanted = stand.shown.clone();

@@ -22,7 +22,7 @@ pub mod log_line;
 pub mod looking;
 pub mod mouse;
 mod pace;
-mod painter;
+pub mod painter;
 pub mod palette;
 mod pen;
 mod perform;

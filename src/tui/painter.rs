@@ -9,7 +9,7 @@ const END: &[u8] = b"\x1b[?2026l";
 const CLEAR: &[u8] = b"\x1b[0m\x1b[2J\x1b[H";
 
 /// Keeps what is on the screen.
-pub(super) struct Painter {
+pub struct Painter {
     /// Frames are borrowed from here; what goes to the terminal does not pass through it.
     frames: Terminal<TestBackend>,
     shown: Buffer,
@@ -20,7 +20,7 @@ pub(super) struct Painter {
 
 impl Painter {
     /// Begins with an empty screen.
-    pub(super) fn new(size: Size) -> Self {
+    pub fn new(size: Size) -> Self {
         let area = Rect::new(0, 0, size.width, size.height);
         let options = TerminalOptions { viewport: Viewport::Fixed(area) };
         let Ok(frames) = Terminal::with_options(TestBackend::new(0, 0), options);
@@ -28,17 +28,17 @@ impl Painter {
     }
 
     /// Makes the next frame a whole one, of this size.
-    pub(super) fn begin_anew(&mut self, size: Size) {
+    pub fn begin_anew(&mut self, size: Size) {
         *self = Self::new(size);
     }
 
     /// Size of the frames.
-    pub(super) fn size(&self) -> Size {
+    pub fn size(&self) -> Size {
         self.size
     }
 
     /// Draws a frame; the bytes that show it, or nothing if it equals the last.
-    pub(super) fn paint(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> Vec<u8> {
+    pub fn paint(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> Vec<u8> {
         draw(&mut self.frames.get_frame());
         let drawn = self.frames.current_buffer_mut();
         let mut bytes = BEGIN.to_vec();
