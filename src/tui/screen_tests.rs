@@ -523,3 +523,6 @@ fn what_the_screen_costs_is_told_where_there_is_room() {
         assert_eq!(head.contains("30 fps 4.2 kB/s rtt 38 ms"), is_told, "{width}: {head}");
     }
 }
+
+#[path = "screen_pictures.rs"]
+mod pictures;
