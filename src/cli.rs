@@ -76,12 +76,21 @@ pub struct RunOptions {
     /// Log file; a daily file in the state folder of the user if left out
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
-    /// Draws with ASCII characters only
-    #[arg(long)]
+    /// Draws with ASCII characters only, as `--glyphs ascii` does
+    #[arg(long, conflicts_with = "glyphs")]
     pub ascii: bool,
+    /// Signs that waves are drawn with; found out from the terminal if left out
+    #[arg(long, value_enum)]
+    pub glyphs: Option<GlyphsArg>,
+    /// Background of the terminal; found out from COLORFGBG, else dark
+    #[arg(long, value_enum)]
+    pub background: Option<BackgroundArg>,
     /// Colours of the screen; found out from the terminal if left out
     #[arg(long, value_enum)]
     pub color: Option<ColorArg>,
+    /// Leaves the mouse to the terminal
+    #[arg(long)]
+    pub no_mouse: bool,
     /// Most pictures per second
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=120))]
     pub fps: u32,
@@ -101,6 +110,26 @@ pub enum ColorArg {
     /// 24-bit colours
     #[value(name = "true")]
     True,
+}
+
+/// What waves are drawn with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GlyphsArg {
+    /// Dots, eight to a cell
+    Braille,
+    /// Quarters of a cell, for fonts without braille
+    Block,
+    /// ASCII characters only, all over the screen
+    Ascii,
+}
+
+/// What is behind the signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BackgroundArg {
+    /// Light signs on dark
+    Dark,
+    /// Dark signs on light
+    Light,
 }
 
 /// `run`

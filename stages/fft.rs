@@ -8,10 +8,9 @@
 //! `hop = size * (1 - overlap)`; its index is `j`, its time that of its first sample. After a gap or a jump the window
 //! starts anew at the next multiple of `hop`. A frame of the output holds the bins of the first channel, then those of
 //! the next: `values[channel * bins + bin]`.
-use std::{f64::consts::PI, sync::Arc};
-
-use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex32};
 use wavedeck_api::prelude::*;
+
+use crate::dsp::density::Density;
 
 const SIZES: &[&str] = &["64", "128", "256", "512", "1024", "2048", "4096", "8192"];
 const DETREND: &[&str] = &["mean", "none"];
@@ -39,7 +38,7 @@ inventory::submit! { StageDescriptor {
 struct Fft {
     input: Input<Physical>,
     output: Output<Spectrum>,
-    transform: Transform,
+    transform: Density,
     hop: u64,
     /// The last `size` samples of each channel, channel by channel, each a ring.
     history: Vec<f32>,
@@ -88,7 +87,7 @@ impl Fft {
         Ok(Box::new(Self {
             input,
             output,
-            transform: Transform::new(size, rate_hz, removes_mean),
+            transform: Density::new(size, rate_hz, removes_mean),
             hop: u64::from(hop),
             history,
             size,
@@ -145,7 +144,7 @@ impl Fft {
             let spectra = packet.frames_mut(1).chunks_exact_mut(self.size / 2 + 1);
             for (ring, spectrum) in rings.zip(spectra) {
                 let (newest, oldest) = ring.split_at(self.position);
-                self.transform.density(oldest.iter().chain(newest), spectrum);
+                self.transform.of(oldest.iter().chain(newest), spectrum);
             }
             let rate = self.input.spec().rate;
             let (then, now) = (rate.nanoseconds_at(self.window), rate.nanoseconds_at(from.first_sample));
@@ -190,61 +189,10 @@ impl Stage for Fft {
     }
 }
 
-/// Windowed Fourier transform of one channel at a time.
-struct Transform {
-    plan: Arc<dyn RealToComplex<f32>>,
-    window: Vec<f32>,
-    removes_mean: bool,
-    /// Power of a bin in unit^2/Hz per squared magnitude, both sides taken together.
-    scale: f32,
-    samples: Vec<f32>,
-    bins: Vec<Complex32>,
-    scratch: Vec<Complex32>,
-}
-
-impl Transform {
-    fn new(size: usize, rate_hz: f64, removes_mean: bool) -> Self {
-        let plan = RealFftPlanner::<f32>::new().plan_fft_forward(size);
-        let hann = |n: usize| 0.5 - 0.5 * (2.0 * PI * n as f64 / size as f64).cos();
-        let power: f64 = (0..size).map(|n| hann(n) * hann(n)).sum();
-        Self {
-            window: (0..size).map(|n| hann(n) as f32).collect(),
-            removes_mean,
-            scale: (2.0 / (rate_hz * power)) as f32,
-            samples: plan.make_input_vec(),
-            bins: plan.make_output_vec(),
-            scratch: plan.make_scratch_vec(),
-            plan,
-        }
-    }
-
-    /// Puts the density of `samples`, a window of them in time order, into `density`, `size / 2 + 1` values.
-    fn density<'a>(&mut self, samples: impl Iterator<Item = &'a f32> + Clone, density: &mut [f32]) {
-        let mean = if self.removes_mean {
-            let sum: f64 = samples.clone().map(|sample| f64::from(*sample)).sum();
-            sum / self.samples.len() as f64
-        } else {
-            0.0
-        };
-        for ((to, sample), weight) in self.samples.iter_mut().zip(samples).zip(&self.window) {
-            *to = (f64::from(*sample) - mean) as f32 * weight;
-        }
-        self.plan
-            .process_with_scratch(&mut self.samples, &mut self.bins, &mut self.scratch)
-            .expect("the buffers are those of the plan");
-        for (value, bin) in density.iter_mut().zip(&self.bins) {
-            *value = bin.norm_sqr() * self.scale;
-        }
-        // 0 Hz and half the rate have no mirror image.
-        if let [first, .., last] = density {
-            *first *= 0.5;
-            *last *= 0.5;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::PI;
+
     use serde_json::{Value, json};
     use wavedeck_api::testing::Harness;
 

@@ -77,7 +77,7 @@ fn a_filter_corner_is_changed_in_the_form_and_locked_while_recording() {
     let home = tempfile::tempdir().expect("a folder");
     let (args, dir) = demo(home.path());
     let mut screen = start(home.path(), &args);
-    screen.press("3");
+    screen.press("4");
     screen.wait_for("rate_hz");
     screen.press("\t");
     screen.press("\t");
@@ -92,16 +92,16 @@ fn a_filter_corner_is_changed_in_the_form_and_locked_while_recording() {
     screen.press("30");
     screen.press(ENTER);
     screen.press("a");
-    screen.press("5");
+    screen.press("6");
     screen.wait_for("lowpass_hz 45.0 → 30.0");
 
     screen.press("R");
     screen.wait_for("REC 00:00:0");
-    screen.press("3");
+    screen.press("4");
     screen.wait_for("locked");
     screen.press(RIGHT);
     screen.press("a");
-    screen.press("5");
+    screen.press("6");
     std::thread::sleep(std::time::Duration::from_millis(500));
     assert!(!screen.text().contains("30.0 →"), "nothing was changed while recording:\n{}", screen.text());
     screen.press("q");
@@ -118,7 +118,7 @@ fn a_fixed_parameter_is_applied_by_a_restart_and_a_bad_one_leaves_the_pipeline_a
     let home = tempfile::tempdir().expect("a folder");
     let (args, _) = demo(home.path());
     let mut screen = start(home.path(), &args);
-    screen.press("3");
+    screen.press("4");
     screen.wait_for("rate_hz");
     screen.press(RIGHT);
     screen.wait_for("restarts the pipeline");
@@ -148,8 +148,15 @@ fn the_header_is_in_every_view_at_both_sizes_and_through_a_resize() {
     let mut screen = start(home.path(), &args);
     for (columns, rows) in [(80, 24), (160, 48), (100, 30)] {
         screen.resize(columns, rows);
-        for (key, part) in [("1", "ECG"), ("2", "board.out"), ("3", "rate_hz"), ("4", "Recordings"), ("5", "pipeline")]
-        {
+        let parts = [
+            ("1", "ECG"),
+            ("2", "Peaks of"),
+            ("3", "board.out"),
+            ("4", "rate_hz"),
+            ("5", "Recordings"),
+            ("6", "pipeline"),
+        ];
+        for (key, part) in parts {
             screen.press(key);
             screen.wait_for(part);
             wait_until("the header", || {
@@ -233,7 +240,7 @@ fn a_recording_is_replayed_and_left_for_live_again() {
     only_recording(&dir);
 
     let mut screen = start(home.path(), &args);
-    screen.press("4");
+    screen.press("5");
     screen.wait_for("_demo.mcap");
     screen.press(ENTER);
     screen.wait_for("REPLAY");
@@ -288,4 +295,27 @@ fn a_cyton_on_a_serial_port_is_seen_with_its_channels() {
     });
     screen.press("q");
     assert_eq!(screen.wait(), 3);
+}
+
+#[test]
+fn clicks_on_tabs_lanes_and_hints_do_what_is_written_there() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (args, _) = demo(home.path());
+    let mut screen = start(home.path(), &args);
+    wait_until("waves", || has_braille(&screen.text()));
+    let click = |screen: &mut Screen, what: &str| {
+        let text = screen.text();
+        let (row, line) = text.lines().enumerate().find(|(_, line)| line.contains(what)).expect("it is shown");
+        let before = line.split(what).next().expect("a beginning").chars().count();
+        screen.press(&format!("\x1b[<0;{};{}M\x1b[<0;{};{}m", before + 1, row + 1, before + 1, row + 1));
+    };
+
+    click(&mut screen, "Pipeline");
+    screen.wait_for("Pools");
+    click(&mut screen, "Monitor");
+    screen.wait_for("Fp1");
+    click(&mut screen, "Fp1");
+    wait_until("another lane", || screen.text().lines().any(|line| line.starts_with("▌Fp1")));
+    click(&mut screen, "? help");
+    screen.wait_for("Keys");
 }

@@ -21,6 +21,12 @@ pub(crate) enum Unit {
     WakesPerThousand,
     /// 1e6 bytes per second.
     MegabytesPerSecond,
+    /// Bytes.
+    Bytes,
+    /// 1e3 bytes per second.
+    KilobytesPerSecond,
+    /// How many a second.
+    PerSecond,
     /// How many times as much, as long or as fast.
     Times,
 }
@@ -39,6 +45,9 @@ impl Unit {
             Self::WakesPerSecond => format!("{value:.1} /s"),
             Self::WakesPerThousand => format!("{value:.0} /1000"),
             Self::MegabytesPerSecond => format!("{value:.0} MB/s"),
+            Self::Bytes => format!("{value:.0} B"),
+            Self::KilobytesPerSecond => format!("{value:.1} kB/s"),
+            Self::PerSecond => format!("{value:.1} /s"),
             Self::Times => format!("{value:.2} x"),
         }
     }

@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use wavedeck_plane::PipelineConfig;
 
 use crate::{
-    cli::{ColorArg, ReplayArgs, RunArgs, RunOptions},
+    cli::{BackgroundArg, ColorArg, GlyphsArg, ReplayArgs, RunArgs, RunOptions},
     config_file,
     exit::{Exit, Failure},
     headless::{self, Status},
@@ -136,8 +136,14 @@ fn on_screen(
         ColorArg::Indexed => Colour::Indexed256,
         ColorArg::True => Colour::True,
     });
-    let glyphs = options.ascii.then_some(Glyphs::Ascii);
-    let screen = ScreenOptions { glyphs, colour, fps: options.fps, deadline };
+    let glyphs = options.glyphs.map(|glyphs| match glyphs {
+        GlyphsArg::Braille => Glyphs::Braille,
+        GlyphsArg::Block => Glyphs::Block,
+        GlyphsArg::Ascii => Glyphs::Ascii,
+    });
+    let glyphs = glyphs.or(options.ascii.then_some(Glyphs::Ascii));
+    let is_light = options.background.map(|background| background == BackgroundArg::Light);
+    let screen = ScreenOptions { glyphs, colour, is_light, has_mouse: !options.no_mouse, fps: options.fps, deadline };
     Ok(match tui::run(session, &screen, signals)? {
         Outcome::Quit => EndedBy::Request,
         Outcome::TimeIsUp => EndedBy::Duration,

@@ -14,6 +14,8 @@ pub enum Action {
     Show(View),
     /// Opens the list of keys.
     Help,
+    /// Opens the list of what can be done.
+    Palette,
     /// Closes what lies on top.
     Close,
     /// Leaves, after asking if something would be left undone.
@@ -56,6 +58,36 @@ pub enum Action {
     TimeBase(Way),
     /// Looks at the next output.
     NextOutput,
+    /// Lets the waves run from right to left, or under a cursor.
+    ToggleScroll,
+    /// Looks back by tenths of a screen, or on.
+    LookBack(i32),
+    /// Shows cursors to measure with, or none.
+    ToggleCursors,
+    /// Moves the cursor.
+    MoveCursor(i32),
+    /// Measures from where the cursor is.
+    AnchorCursor,
+    /// Takes the lane of the chosen channel away.
+    HideLane,
+    /// Gives every channel a lane again.
+    ShowLanes,
+    /// Gives the chosen channel all the room, or the others theirs back.
+    Solo,
+    /// Moves the chosen lane.
+    ShiftLane(Way),
+    /// Asks what the chosen channel is to be called.
+    AskName,
+    /// Lanes of one row, or of two and more.
+    ToggleDense,
+    /// Takes spectra through shorter or longer windows.
+    Window(Way),
+    /// Shows fewer or more frequencies.
+    Frequencies(Way),
+    /// Moves the cursor over the frequencies by a column, or ten.
+    FrequencyCursor(i32),
+    /// Moves the cursor to the next peak.
+    NextPeak,
     /// Plays or pauses the replay.
     PlayPause,
     /// Moves the replay by seconds.
@@ -135,8 +167,12 @@ impl Places {
     pub const RECORDINGS: Self = Self(1 << 3);
     /// The log.
     pub const LOG: Self = Self(1 << 4);
+    /// The spectrum.
+    pub const SPECTRUM: Self = Self(1 << 9);
+    /// The waves while there are cursors on them.
+    pub const CURSORS: Self = Self(1 << 10);
     /// Every view.
-    pub const VIEWS: Self = Self(0x1f);
+    pub const VIEWS: Self = Self(0x1f | 1 << 9);
     /// The help.
     pub const HELP: Self = Self(1 << 5);
     /// The question whether to finish.
@@ -146,8 +182,10 @@ impl Places {
     /// A text being typed.
     pub const TYPING: Self = Self(1 << 8);
     /// Every one of them, by itself.
-    pub const EACH: [Self; 9] = [
+    pub const EACH: [Self; 11] = [
         Self::MONITOR,
+        Self::CURSORS,
+        Self::SPECTRUM,
         Self::PIPELINE,
         Self::PARAMS,
         Self::RECORDINGS,
@@ -171,6 +209,7 @@ impl Places {
     pub fn of(view: View) -> Self {
         match view {
             View::Monitor => Self::MONITOR,
+            View::Spectrum => Self::SPECTRUM,
             View::Pipeline => Self::PIPELINE,
             View::Params => Self::PARAMS,
             View::Recordings => Self::RECORDINGS,
@@ -178,14 +217,22 @@ impl Places {
         }
     }
 
+    /// Where the keys go when nothing lies on top.
+    pub fn below(app: &App) -> Self {
+        let has_cursors = app.view == View::Monitor && app.looking.cursors.is_some();
+        if has_cursors { Self::CURSORS.and(Self::MONITOR) } else { Self::of(app.view) }
+    }
+
     /// Where the keys go now: to the top layer, else to the view.
     pub fn now(app: &App) -> Self {
         match app.layers.last() {
-            None => Self::of(app.view),
+            None => Self::below(app),
             Some(Layer::Help { .. }) => Self::HELP,
             Some(Layer::AskFinish { .. }) => Self::ASK_FINISH,
             Some(Layer::AskQuit) => Self::ASK_QUIT,
-            Some(Layer::MarkerText(_) | Layer::GoTo(_) | Layer::Field(_)) => Self::TYPING,
+            Some(
+                Layer::MarkerText(_) | Layer::ChannelName(_) | Layer::GoTo(_) | Layer::Palette(_) | Layer::Field(_),
+            ) => Self::TYPING,
             Some(Layer::Find(_) | Layer::SaveAs(_)) => Self::TYPING,
         }
     }

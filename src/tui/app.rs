@@ -9,7 +9,11 @@ use super::{
     lanes::Lanes,
     layout::Size,
     line_edit::LineEdit,
+    looking::Looking,
+    palette::Palette,
     saving::SaveAs,
+    silence::Silence,
+    spectrum_keys::SpectrumChoice,
     trends::Zero,
 };
 use crate::snapshot::{OutputInfo, RecordingEntry, Snapshot};
@@ -20,6 +24,8 @@ pub enum View {
     /// Waves.
     #[default]
     Monitor,
+    /// What frequencies a channel holds.
+    Spectrum,
     /// Stages, queues, pools.
     Pipeline,
     /// The parameter form.
@@ -32,15 +38,17 @@ pub enum View {
 
 impl View {
     /// In the order of their numbers.
-    pub const ALL: [Self; 5] = [Self::Monitor, Self::Pipeline, Self::Params, Self::Recordings, Self::Log];
+    pub const ALL: [Self; 6] =
+        [Self::Monitor, Self::Spectrum, Self::Pipeline, Self::Params, Self::Recordings, Self::Log];
 
     /// Name on its tab.
     pub fn name(self) -> &'static str {
         match self {
             Self::Monitor => "Monitor",
+            Self::Spectrum => "Spectrum",
             Self::Pipeline => "Pipeline",
             Self::Params => "Params",
-            Self::Recordings => "Recordings",
+            Self::Recordings => "Replay",
             Self::Log => "Log",
         }
     }
@@ -63,6 +71,10 @@ pub enum Layer {
     AskQuit,
     /// The text of a marker.
     MarkerText(LineEdit),
+    /// What the chosen channel is called.
+    ChannelName(LineEdit),
+    /// What can be done, to be found by typing.
+    Palette(Palette),
     /// The time that the replay is to go to.
     GoTo(LineEdit),
     /// The value of a parameter.
@@ -91,6 +103,17 @@ pub struct Mark {
     pub label: String,
     /// Sample of the watched output at which it was set.
     pub sample: u64,
+}
+
+/// Samples of the watched output that the screen holds, those of a frozen view while it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Held {
+    /// Index of the first.
+    pub first: u64,
+    /// Index after the last.
+    pub end: u64,
+    /// Samples per second.
+    pub rate_hz: f64,
 }
 
 /// The list of recordings.
@@ -130,6 +153,8 @@ pub struct App {
     pub message: Option<Message>,
     /// How channels are drawn.
     pub lanes: Lanes,
+    /// What is shown of the spectrum.
+    pub spectrum: SpectrumChoice,
     /// The parameter form.
     pub form: Form,
     /// Chosen stage in the pipeline view.
@@ -140,6 +165,12 @@ pub struct App {
     pub library: Library,
     /// The log.
     pub log: LogView,
+    /// Which moment the waves show.
+    pub looking: Looking,
+    /// What there is to look at.
+    pub shown: Held,
+    /// Sources that send nothing.
+    pub silence: Silence,
     /// The waves stand still; everything else goes on.
     pub is_frozen: bool,
     /// Markers set from here, oldest first.
@@ -193,11 +224,12 @@ impl App {
         if snapshot.generation != self.generation {
             self.generation = snapshot.generation;
             self.marks.clear();
-            self.is_frozen = false;
+            self.thaw();
             self.watched = None;
             (self.sought, self.loop_from) = (None, None);
         }
         self.is_replay = snapshot.transport.is_some();
+        self.silence.notice(snapshot, self.now);
         self.zero.take_if(|zero| !zero.notice(snapshot));
         let gone = self.form.fit_to(snapshot);
         if gone > 0 {
@@ -263,17 +295,46 @@ impl App {
         self.library.entries.get(self.library.chosen).map(|entry| &entry.path)
     }
 
-    /// Lanes that fit on a page.
-    pub fn lanes_per_page(&self) -> usize {
-        self.size.lane_room(self.is_replay).lanes()
+    /// Lets the view move again.
+    pub fn thaw(&mut self) {
+        self.is_frozen = false;
+        self.looking = Looking { is_scrolling: self.looking.is_scrolling, ..Looking::default() };
     }
 
-    /// Channels of the page that is shown.
-    pub fn page(&self) -> std::ops::Range<usize> {
-        let per_page = self.lanes_per_page();
-        let first = self.lanes.chosen / per_page * per_page;
-        first..(first + per_page).min(self.lanes.all.len())
+    /// Lanes that fit on a page.
+    pub fn lanes_per_page(&self) -> usize {
+        self.size.lane_room(self.is_replay).lanes(self.lanes.is_dense)
     }
+
+    /// Channels of the page that is shown, and which page of how many that is.
+    pub fn page(&self) -> Page {
+        let (shown, per_page) = (self.lanes.shown(), self.lanes_per_page());
+        let place = shown.iter().position(|channel| *channel == self.lanes.chosen).unwrap_or(0);
+        let first = place / per_page * per_page;
+        let channels = shown.iter().skip(first).take(per_page).copied().collect();
+        Page {
+            channels,
+            first,
+            number: place / per_page + 1,
+            of: shown.len().div_ceil(per_page).max(1),
+            shown: shown.len(),
+        }
+    }
+}
+
+/// A page of lanes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// From top to bottom.
+    pub channels: Vec<usize>,
+    /// Lanes on the pages before.
+    pub first: usize,
+    /// Counts from 1.
+    pub number: usize,
+    /// Pages in all.
+    pub of: usize,
+    /// Lanes on all pages.
+    pub shown: usize,
 }
 
 fn waves(snapshot: &Snapshot) -> impl Iterator<Item = &OutputInfo> {

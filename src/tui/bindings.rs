@@ -77,7 +77,10 @@ fn freeze_name(app: &App, _: &Snapshot) -> &'static str {
 }
 
 const LISTS: Places = Places::PIPELINE.and(Places::RECORDINGS).and(Places::LOG);
+/// Where left and right move the replay, and where other keys do.
 const REPLAYS: Places = Places::MONITOR.and(Places::RECORDINGS);
+const REPLAYED: Places = REPLAYS.and(Places::SPECTRUM);
+const SIGNALS: Places = Places::MONITOR.and(Places::SPECTRUM);
 
 /// The line of a key that sets a marker.
 const fn marker(number: u8, keys: &'static [Key]) -> Entry {
@@ -87,6 +90,19 @@ const fn marker(number: u8, keys: &'static [Key]) -> Entry {
 }
 
 static TABLE: &[Entry] = &[
+    // Where two lines of a place have a key in common, the first one counts: cursors take keys from the waves below.
+    entry(Action::MoveCursor(-1), &[Key::Left], |_, _| "cursor", "the cursor a little earlier", Places::CURSORS),
+    entry(Action::MoveCursor(1), &[Key::Right], |_, _| "cursor", "the cursor a little later", Places::CURSORS),
+    entry(Action::MoveCursor(-10), &[Key::ShiftLeft], |_, _| "cursor", "the cursor earlier", Places::CURSORS).quiet(),
+    entry(Action::MoveCursor(10), &[Key::ShiftRight], |_, _| "cursor", "the cursor later", Places::CURSORS).quiet(),
+    entry(
+        Action::AnchorCursor,
+        &[Key::Enter],
+        |_, _| "measure from here",
+        "measure from the cursor on",
+        Places::CURSORS,
+    ),
+    entry(Action::ToggleCursors, &[Key::Escape, Key::Char('c')], |_, _| "no cursors", "no cursors", Places::CURSORS),
     entry(
         Action::Record,
         &[Key::Char('R')],
@@ -133,7 +149,7 @@ static TABLE: &[Entry] = &[
     marker(8, &[Key::F(8)]),
     marker(9, &[Key::F(9)]),
     // The replay.
-    entry(Action::PlayPause, &[Key::Char(' ')], play_name, "play or pause the replay", REPLAYS).when(When::Replay),
+    entry(Action::PlayPause, &[Key::Char(' ')], play_name, "play or pause the replay", REPLAYED).when(When::Replay),
     entry(Action::SeekBy(-1), &[Key::Left], |_, _| "1 s", "a second back", REPLAYS).when(When::Replay),
     entry(Action::SeekBy(1), &[Key::Right], |_, _| "1 s", "a second on", REPLAYS).when(When::Replay),
     entry(Action::SeekBy(-10), &[Key::ShiftLeft], |_, _| "10 s", "ten seconds back", REPLAYS).when(When::Replay),
@@ -184,12 +200,11 @@ static TABLE: &[Entry] = &[
     entry(Action::Live, &[Key::Char('l')], |_, _| "live", "leave the replay, back to the live pipeline", REPLAYS)
         .when(When::Replay),
     // The waves.
-    entry(Action::Freeze, &[Key::Char(' ')], freeze_name, "freeze the waves; recording goes on", Places::MONITOR)
+    entry(Action::Freeze, &[Key::Char(' ')], freeze_name, "freeze the view; recording goes on", SIGNALS)
         .when(When::Live),
-    entry(Action::Freeze, &[Key::Char('f')], freeze_name, "freeze the waves; recording goes on", Places::MONITOR)
-        .quiet(),
-    entry(Action::Channel(Way::Back), &[Key::Up], |_, _| "chan", "choose the channel above", Places::MONITOR),
-    entry(Action::Channel(Way::On), &[Key::Down], |_, _| "chan", "choose the channel below", Places::MONITOR),
+    entry(Action::Freeze, &[Key::Char('f')], freeze_name, "freeze the view; recording goes on", SIGNALS).quiet(),
+    entry(Action::Channel(Way::Back), &[Key::Up], |_, _| "chan", "choose the channel above", SIGNALS),
+    entry(Action::Channel(Way::On), &[Key::Down], |_, _| "chan", "choose the channel below", SIGNALS),
     entry(
         Action::Scale(Rung::Smaller),
         &[Key::Char('+')],
@@ -230,6 +245,47 @@ static TABLE: &[Entry] = &[
         "centre the lanes on zero, or on what each channel did lately",
         Places::MONITOR,
     ),
+    entry(Action::LookBack(1), &[Key::Left], |_, _| "back", "freeze, and look at what was before", Places::MONITOR)
+        .when(When::Live),
+    entry(Action::LookBack(-1), &[Key::Right], |_, _| "back", "look at what came after", Places::MONITOR)
+        .when(When::Live),
+    entry(Action::LookBack(10), &[Key::ShiftLeft], |_, _| "back", "a screen back", Places::MONITOR)
+        .when(When::Live)
+        .quiet(),
+    entry(Action::LookBack(-10), &[Key::ShiftRight], |_, _| "back", "a screen on", Places::MONITOR)
+        .when(When::Live)
+        .quiet(),
+    entry(Action::ToggleCursors, &[Key::Char('c')], |_, _| "cursors", "measure with cursors", Places::MONITOR),
+    entry(
+        Action::ToggleScroll,
+        &[Key::Char('v')],
+        |_, _| "sweep/scroll",
+        "sweep, or scroll from right to left",
+        Places::MONITOR,
+    ),
+    entry(Action::Solo, &[Key::Char('s')], |_, _| "solo", "the chosen channel alone, or all again", Places::MONITOR),
+    entry(Action::ToggleDense, &[Key::Char('d')], |_, _| "dense", "a row for each channel, or two", Places::MONITOR),
+    entry(Action::HideLane, &[Key::Char('h')], |_, _| "hide", "hide the chosen channel", Places::MONITOR).quiet(),
+    entry(
+        Action::ShowLanes,
+        &[Key::Char('H')],
+        |_, _| "show all",
+        "show all channels, in the device's order",
+        Places::MONITOR,
+    )
+    .quiet(),
+    entry(Action::ShiftLane(Way::Back), &[Key::Char('K')], |_, _| "order", "move the chosen lane up", Places::MONITOR)
+        .quiet(),
+    entry(Action::ShiftLane(Way::On), &[Key::Char('J')], |_, _| "order", "move the chosen lane down", Places::MONITOR)
+        .quiet(),
+    entry(
+        Action::AskName,
+        &[Key::Char('e')],
+        |_, _| "rename",
+        "call the chosen channel something else here",
+        Places::MONITOR,
+    )
+    .quiet(),
     entry(Action::ChannelPage(Way::Back), &[Key::PageUp], |_, _| "page", "the channels before", Places::MONITOR)
         .quiet(),
     entry(Action::ChannelPage(Way::On), &[Key::PageDown], |_, _| "page", "the channels after", Places::MONITOR).quiet(),
@@ -238,7 +294,39 @@ static TABLE: &[Entry] = &[
         &[Key::Char('o'), Key::Tab],
         |_, _| "output",
         "look at the next output of the pipeline",
-        Places::MONITOR,
+        SIGNALS,
+    ),
+    // The spectrum.
+    entry(Action::FrequencyCursor(-1), &[Key::Left], |_, _| "cursor", "cursor to lower frequencies", Places::SPECTRUM),
+    entry(Action::FrequencyCursor(1), &[Key::Right], |_, _| "cursor", "cursor to higher frequencies", Places::SPECTRUM),
+    entry(Action::FrequencyCursor(-10), &[Key::ShiftLeft], |_, _| "cursor", "ten columns lower", Places::SPECTRUM)
+        .quiet(),
+    entry(Action::FrequencyCursor(10), &[Key::ShiftRight], |_, _| "cursor", "ten columns higher", Places::SPECTRUM)
+        .quiet(),
+    entry(Action::NextPeak, &[Key::Char('n')], |_, _| "peak", "cursor to the next peak", Places::SPECTRUM),
+    entry(Action::Frequencies(Way::Back), &[Key::Char('+')], |_, _| "zoom", "fewer frequencies", Places::SPECTRUM),
+    entry(Action::Frequencies(Way::On), &[Key::Char('-')], |_, _| "zoom", "more frequencies", Places::SPECTRUM),
+    entry(
+        Action::Frequencies(Way::Back),
+        &[Key::Char('=')],
+        |_, _| "zoom",
+        "fewer frequencies, without shift",
+        Places::SPECTRUM,
+    )
+    .quiet(),
+    entry(
+        Action::Window(Way::Back),
+        &[Key::Char('[')],
+        |_, _| "window",
+        "shorter windows: faster, coarser",
+        Places::SPECTRUM,
+    ),
+    entry(
+        Action::Window(Way::On),
+        &[Key::Char(']')],
+        |_, _| "window",
+        "longer windows: slower, finer",
+        Places::SPECTRUM,
     ),
     // The form.
     entry(Action::Line(Way::Back), &[Key::Up], |_, _| "field", "the field above", Places::PARAMS),
@@ -314,6 +402,13 @@ static TABLE: &[Entry] = &[
         Places::VIEWS,
     )
     .if_only(can_pause),
+    entry(
+        Action::Palette,
+        &[Key::Char(':')],
+        |_, _| "do",
+        "find what to do by typing a part of its name",
+        Places::VIEWS,
+    ),
     entry(Action::Help, &[Key::Char('?')], |_, _| "help", "this list", Places::VIEWS),
     entry(
         Action::Quit,
@@ -323,12 +418,13 @@ static TABLE: &[Entry] = &[
         Places::VIEWS,
     ),
     entry(Action::Show(View::Monitor), &[Key::Char('1')], |_, _| "views", "waves", Places::VIEWS).quiet(),
-    entry(Action::Show(View::Pipeline), &[Key::Char('2')], |_, _| "views", "stages, queues and pools", Places::VIEWS)
+    entry(Action::Show(View::Spectrum), &[Key::Char('2')], |_, _| "views", "spectrum", Places::VIEWS).quiet(),
+    entry(Action::Show(View::Pipeline), &[Key::Char('3')], |_, _| "views", "stages, queues and pools", Places::VIEWS)
         .quiet(),
-    entry(Action::Show(View::Params), &[Key::Char('3')], |_, _| "views", "parameters", Places::VIEWS).quiet(),
-    entry(Action::Show(View::Recordings), &[Key::Char('4')], |_, _| "views", "recordings and replay", Places::VIEWS)
+    entry(Action::Show(View::Params), &[Key::Char('4')], |_, _| "views", "parameters", Places::VIEWS).quiet(),
+    entry(Action::Show(View::Recordings), &[Key::Char('5')], |_, _| "views", "recordings and replay", Places::VIEWS)
         .quiet(),
-    entry(Action::Show(View::Log), &[Key::Char('5')], |_, _| "views", "log", Places::VIEWS).quiet(),
+    entry(Action::Show(View::Log), &[Key::Char('6')], |_, _| "views", "log", Places::VIEWS).quiet(),
     // What lies on top.
     entry(Action::Line(Way::Back), &[Key::Up, Key::PageUp], |_, _| "scroll", "up", Places::HELP),
     entry(Action::Line(Way::On), &[Key::Down, Key::PageDown], |_, _| "scroll", "down", Places::HELP),

@@ -7,8 +7,9 @@ use std::{
 use wavedeck_api::tap::Tap;
 
 use super::{
-    app::App,
+    app::{App, Held},
     history::{History, Why},
+    spectrum::{Analyzer, Spectrum},
 };
 use crate::{session::Session, snapshot::Snapshot};
 
@@ -22,7 +23,8 @@ pub(super) struct Feed {
     tap: Option<Tap>,
     missed: u64,
     history: Option<History>,
-    frozen: Option<Box<History>>,
+    analyzer: Option<Analyzer>,
+    frozen: Option<Box<(History, Option<Spectrum>)>>,
     last_data: Option<Instant>,
 }
 
@@ -36,6 +38,7 @@ impl Feed {
             self.watched = wanted;
             if let Some(output) = app.output(snapshot) {
                 self.history = Some(History::new(&output.spec));
+                self.analyzer = Some(Analyzer::new(&output.spec));
                 app.lanes.reset(output.spec.channels.len());
             } else {
                 app.lanes.reset(0);
@@ -45,8 +48,14 @@ impl Feed {
             self.tap = session.tap(stage, port);
             self.missed = self.tap.as_ref().map_or(0, Tap::missed);
         }
+        if let Some(analyzer) = &mut self.analyzer {
+            analyzer.look_at(app.lanes.chosen, app.spectrum.size);
+        }
         match (app.is_frozen, &self.frozen) {
-            (true, None) => self.frozen = self.history.clone().map(Box::new),
+            (true, None) => {
+                let spectrum = self.analyzer.as_ref().map(|analyzer| analyzer.shown().clone());
+                self.frozen = self.history.clone().map(|history| Box::new((history, spectrum)));
+            }
             (false, Some(_)) => self.frozen = None,
             _ => {}
         }
@@ -60,6 +69,9 @@ impl Feed {
             let missed = tap.missed();
             let missing = if missed == self.missed { Why::Lost } else { Why::Unseen };
             history.ingest(packet.header(), packet.samples(), missing);
+            if let Some(analyzer) = &mut self.analyzer {
+                analyzer.ingest(packet.header(), packet.samples());
+            }
             if missing == Why::Unseen && packet.header().first_sample > 0 {
                 self.missed = missed;
             }
@@ -73,7 +85,21 @@ impl Feed {
 
     /// What is shown: the history as it was when the view was frozen, or as it is.
     pub(super) fn shown(&self) -> Option<&History> {
-        self.frozen.as_deref().or(self.history.as_ref())
+        self.frozen.as_deref().map(|frozen| &frozen.0).or(self.history.as_ref())
+    }
+
+    /// The spectrum that is shown: that of another channel is not known as it was.
+    pub(super) fn spectrum(&self) -> Option<&Spectrum> {
+        match self.frozen.as_deref() {
+            Some((_, spectrum)) => spectrum.as_ref(),
+            None => self.analyzer.as_ref().map(Analyzer::shown),
+        }
+    }
+
+    /// What can be looked at.
+    pub(super) fn held(&self) -> Held {
+        let held = |history: &History| Held { first: history.oldest(), end: history.end(), rate_hz: history.rate_hz() };
+        self.shown().map_or_else(Held::default, held)
     }
 
     /// The history as it is.

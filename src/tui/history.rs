@@ -10,10 +10,16 @@ use super::sweep::{Column, Sweep};
 
 /// Longest time that can be shown, in seconds.
 pub const LONGEST_S: f64 = 60.0;
+/// Time that is kept at least, if there is memory for it, to look back at.
+const KEPT_S: f64 = 600.0;
 /// Shortest time that fills a screen, in seconds.
 pub const SHORTEST_S: f64 = 2.0;
-/// Bins of one level: a screen reads between a quarter of them and all.
+/// Bins of one level at least: a screen reads between a quarter of them and all.
 const BINS: u64 = 4096;
+/// Bins of one level at most, for looking back at what was with the detail of the present.
+const MOST_BINS: u64 = 16_384;
+/// Bytes that all levels together should not take.
+const BUDGET: u64 = 24 << 20;
 /// Bins of one level that make one of the next.
 const STEP: u64 = 4;
 /// Gaps that are remembered.
@@ -43,6 +49,20 @@ pub enum Why {
     /// The screen did not come to look in time: they exist.
     Unseen,
 }
+
+/// What is wrong with a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flag {
+    /// It is at the end of its range.
+    Clip,
+    /// Samples of it were lost.
+    Gap,
+    /// It does not move at all.
+    Flat,
+}
+
+/// Seconds that a gap or a flat line counts for.
+const FLAGGED_S: f64 = 2.0;
 
 /// Numbers of a channel over some seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -98,14 +118,17 @@ impl History {
         let rate_hz = spec.rate.hz();
         let channels = spec.channels.len();
         let mut frames = ((SHORTEST_S * rate_hz / BINS as f64) as u64).max(1);
-        let mut levels = Vec::new();
+        let mut widths = Vec::new();
         loop {
-            levels.push(Level::new(frames, channels));
-            if (frames * BINS) as f64 >= LONGEST_S * 1.05 * rate_hz {
+            widths.push(frames);
+            if (frames * BINS) as f64 >= LONGEST_S * 1.05 * rate_hz && (frames * MOST_BINS) as f64 >= KEPT_S * rate_hz {
                 break;
             }
             frames *= STEP;
         }
+        let one = (widths.len() * channels.max(1) * size_of::<(f32, f32)>()) as u64;
+        let bins = if one * MOST_BINS <= BUDGET { MOST_BINS } else { BINS };
+        let levels = widths.into_iter().map(|frames| Level::new(frames, bins, channels)).collect();
         let gain = match spec.kind {
             SignalKind::Counts => spec.channels.iter().map(|c| (c.scale as f32, c.offset as f32)).collect(),
             SignalKind::Physical | SignalKind::Spectrum => vec![(1.0, 0.0); channels],
@@ -174,7 +197,7 @@ impl History {
     pub fn ingest(&mut self, header: &PacketHeader, data: &[f32], missing: Why) {
         let channels = self.last.len();
         let jumped_back = header.first_sample < self.end;
-        let held = BINS * self.levels.last().map_or(1, |level| level.frames);
+        let held = self.levels.last().map_or(1, Level::holds);
         let too_far = header.first_sample.saturating_sub(self.end) > held;
         if self.first.is_some() && (header.flags.has(Flags::SEEKED) || jumped_back || too_far) {
             self.restart();
@@ -244,12 +267,38 @@ impl History {
         let per_screen = (seconds * self.rate_hz).max(1.0);
         let per_dot = per_screen / dots.max(1) as f64;
         // Fine enough for exact columns, coarse enough to hold the whole screen and to be quick to read.
-        let holds_screen = |level: &Level| (level.frames * BINS) as f64 >= per_screen * 1.01;
+        let (level, frames) = self.level_for(per_screen, per_dot);
+        Sweep::new(level, frames, self.end, per_screen, dots)
+    }
+
+    /// Where the columns lie of a screen that ends before sample `end` and stands still, or scrolls.
+    pub fn page(&self, seconds: f64, dots: usize, end: u64) -> Sweep {
+        let per_screen = (seconds * self.rate_hz).max(1.0);
+        let per_dot = per_screen / dots.max(1) as f64;
+        let back = self.end.saturating_sub(end) as f64;
+        let (level, frames) = self.level_for(per_screen + back, per_dot);
+        Sweep::page(level, frames, end, per_screen, dots)
+    }
+
+    /// The level that holds the newest `reach` samples and is right for columns of so many.
+    fn level_for(&self, reach: f64, per_dot: f64) -> (usize, u64) {
+        let holds_screen = |level: &Level| level.holds() as f64 >= reach * 1.01;
         let is_quick = |level: &Level| (level.frames * STEP * 8) as f64 > per_dot;
         let level = self.levels.iter().position(|level| holds_screen(level) && is_quick(level));
         let level = level.unwrap_or(self.levels.len().saturating_sub(1));
-        let frames = self.levels.get(level).map_or(1, |level| level.frames);
-        Sweep::new(level, frames, self.end, per_screen, dots)
+        (level, self.levels.get(level).map_or(1, |level| level.frames))
+    }
+
+    /// Value of a channel at a sample, as exactly as it is still known: the middle of its bin.
+    pub fn value_at(&self, channel: usize, sample: u64) -> Option<f64> {
+        let held = self.levels.iter().find_map(|level| level.bin(sample / level.frames)?.get(channel).copied());
+        held.filter(|range| range.0 <= range.1).map(|range| f64::from(f32::midpoint(range.0, range.1)))
+    }
+
+    /// Index of the oldest sample that can be shown.
+    pub fn oldest(&self) -> u64 {
+        let held = self.levels.last().map_or(0, Level::holds);
+        self.first.unwrap_or(self.end).max(self.end.saturating_sub(held))
     }
 
     /// Fills `columns` with what a channel was at each column of the sweep.
@@ -318,6 +367,20 @@ impl History {
         Some(Numbers { min: f64::from(range.0), max: f64::from(range.1), mean, rms })
     }
 
+    /// What is wrong with a channel lately; the worst of it.
+    pub fn flag(&self, channel: usize) -> Option<Flag> {
+        if self.is_clipped(channel) {
+            return Some(Flag::Clip);
+        }
+        let since = self.end.saturating_sub((FLAGGED_S * self.rate_hz) as u64);
+        if self.gaps.iter().rev().any(|gap| gap.why == Why::Lost && gap.first + gap.samples > since) {
+            return Some(Flag::Gap);
+        }
+        let is_flat = self.seen_s() >= FLAGGED_S
+            && self.numbers(channel, FLAGGED_S).is_some_and(|numbers| numbers.min == numbers.max);
+        is_flat.then_some(Flag::Flat)
+    }
+
     /// True if the channel touched the end of what its device can deliver during the newest half second.
     pub fn is_clipped(&self, channel: usize) -> bool {
         let Some((low, high)) = self.spec.channels.get(channel).and_then(|c| c.range) else { return false };
@@ -327,18 +390,23 @@ impl History {
 }
 
 impl Level {
-    fn new(frames: u64, channels: usize) -> Self {
-        Self { frames, held: vec![0; BINS as usize], ranges: vec![NOTHING; BINS as usize * channels] }
+    fn new(frames: u64, bins: u64, channels: usize) -> Self {
+        Self { frames, held: vec![0; bins as usize], ranges: vec![NOTHING; bins as usize * channels] }
+    }
+
+    /// Samples from the oldest to the newest.
+    fn holds(&self) -> u64 {
+        self.frames * self.held.len() as u64
     }
 
     fn bin(&self, bin: u64) -> Option<&[(f32, f32)]> {
-        let slot = (bin % BINS) as usize;
+        let slot = (bin % self.held.len() as u64) as usize;
         let channels = self.ranges.len() / self.held.len();
         (self.held.get(slot) == Some(&(bin + 1))).then(|| &self.ranges[slot * channels..][..channels])
     }
 
     fn bin_mut(&mut self, bin: u64) -> &mut [(f32, f32)] {
-        let slot = (bin % BINS) as usize;
+        let slot = (bin % self.held.len() as u64) as usize;
         let channels = self.ranges.len() / self.held.len();
         let ranges = &mut self.ranges[slot * channels..][..channels];
         if self.held[slot] != bin + 1 {

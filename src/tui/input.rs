@@ -1,7 +1,10 @@
 //! Turns the bytes that a terminal sends into keys and pasted text.
 //!
 //! Written here and not taken from crossterm, whose reader never returns once the terminal is gone.
-use super::key::Key;
+use super::{
+    key::Key,
+    mouse::{Mouse, What},
+};
 
 /// What a person did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +13,8 @@ pub enum Input {
     Key(Key),
     /// Pasted text.
     Paste(String),
+    /// Clicked, or turned the wheel.
+    Mouse(Mouse),
 }
 
 /// Longest paste that is kept, in bytes.
@@ -24,16 +29,21 @@ const PASTE_END: &[u8] = b"\x1b[201~";
 pub struct Decoder {
     pending: Vec<u8>,
     paste: Option<Vec<u8>>,
+    reports: usize,
 }
 
 /// What the head of the pending bytes is.
 enum Head {
     /// These many bytes are one key.
     Key(usize, Key),
+    /// These many bytes tell of the mouse.
+    Mouse(usize, Mouse),
     /// These many bytes mean nothing here.
     Skip(usize),
     /// These many bytes start a paste.
     Paste(usize),
+    /// These many bytes are the terminal's answer to the question where the cursor is.
+    Report(usize),
     /// More bytes are needed.
     Incomplete,
 }
@@ -55,12 +65,20 @@ impl Decoder {
                     self.pending.drain(..length);
                     inputs.push(Input::Key(key));
                 }
+                Head::Mouse(length, mouse) => {
+                    self.pending.drain(..length);
+                    inputs.push(Input::Mouse(mouse));
+                }
                 Head::Skip(length) => {
                     self.pending.drain(..length);
                 }
                 Head::Paste(length) => {
                     self.pending.drain(..length);
                     self.paste = Some(Vec::new());
+                }
+                Head::Report(length) => {
+                    self.pending.drain(..length);
+                    self.reports += 1;
                 }
                 Head::Incomplete => return inputs,
             }
@@ -69,7 +87,23 @@ impl Decoder {
 
     /// True while an escape byte waits for what might follow it.
     pub fn is_waiting(&self) -> bool {
-        self.paste.is_none() && !self.pending.is_empty()
+        self.paste.is_none() && !self.pending.is_empty() && !self.is_in_sequence()
+    }
+
+    /// True while the end of a paste is waited for.
+    pub fn is_in_paste(&self) -> bool {
+        self.paste.is_some()
+    }
+
+    /// How many times the terminal told where its cursor is since the last call.
+    pub fn take_reports(&mut self) -> usize {
+        std::mem::take(&mut self.reports)
+    }
+
+    /// A sequence that has come as far as its numbers was typed by nobody: its end, an `R` perhaps, is no key however
+    /// late it comes.
+    fn is_in_sequence(&self) -> bool {
+        matches!(self.pending[..], [0x1b, b'[', b'0'..=b'9', ..])
     }
 
     /// Nothing followed: a lone escape byte was the key.
@@ -180,6 +214,13 @@ fn control_sequence(bytes: &[u8]) -> Head {
         return Head::Paste(length);
     }
     let arguments = std::str::from_utf8(&body[..end]).unwrap_or("");
+    if let Some(report) = arguments.strip_prefix('<') {
+        let mouse = if body[end] == b'M' { mouse(report) } else { None };
+        return mouse.map_or(Head::Skip(length), |mouse| Head::Mouse(length, mouse));
+    }
+    if body[end] == b'R' && is_position(arguments) {
+        return Head::Report(length);
+    }
     let mut numbers = arguments.split(';').map(|text| text.parse::<u32>().unwrap_or(1));
     let first = numbers.next().unwrap_or(1);
     let shifted = numbers.next().is_some_and(|modifier| modifier.saturating_sub(1) & 1 == 1);
@@ -201,6 +242,25 @@ fn control_sequence(bytes: &[u8]) -> Head {
     key.map_or(Head::Skip(length), |key| Head::Key(length, key))
 }
 
+/// `button;column;row`, counted from 1, as terminals send it in their mode 1006.
+fn mouse(report: &str) -> Option<Mouse> {
+    let mut numbers = report.split(';').map(|text| text.parse::<u16>().ok());
+    let (button, x, y) = (numbers.next()??, numbers.next()??, numbers.next()??);
+    let what = match button {
+        0 => What::Press,
+        64 => What::WheelUp,
+        65 => What::WheelDown,
+        _ => return None,
+    };
+    Some(Mouse { what, x: x.checked_sub(1)?, y: y.checked_sub(1)? })
+}
+
+/// True for a row and a column, unless they are what F3 with a modifier sends.
+fn is_position(arguments: &str) -> bool {
+    let parsed = arguments.split_once(';').map(|(row, column)| (row.parse::<u16>(), column.parse::<u16>()));
+    matches!(parsed, Some((Ok(row), Ok(column))) if row != 1 || !(2..=16).contains(&column))
+}
+
 fn cursor_key(last: u8, shifted: bool) -> Option<Key> {
     Some(match last {
         b'A' => Key::Up,
@@ -220,6 +280,14 @@ fn cursor_key(last: u8, shifted: bool) -> Option<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clicks_and_the_wheel_are_read_and_releases_are_not() {
+        let mouse = |what, x, y| Input::Mouse(Mouse { what, x, y });
+        assert_eq!(keys(b"\x1b[<0;12;3M\x1b[<0;12;3m"), [mouse(What::Press, 11, 2)]);
+        assert_eq!(keys(b"\x1b[<64;1;1Mx"), [mouse(What::WheelUp, 0, 0), Input::Key(Key::Char('x'))]);
+        assert_eq!(keys(b"\x1b[<0;0;3M\x1b[<;;M\x1b[<0;99999;1M"), []);
+    }
 
     fn keys(bytes: &[u8]) -> Vec<Input> {
         Decoder::default().feed(bytes)
@@ -275,6 +343,22 @@ mod tests {
     #[test]
     fn answers_of_the_terminal_are_not_keys() {
         assert_eq!(keys(b"\x1b[12;40R\x1b[?2026;2$y\x1bP1$r\x1b\\x"), [Input::Key(Key::Char('x'))]);
+    }
+
+    #[test]
+    fn a_cursor_position_is_counted_and_a_modified_f3_is_not() {
+        let mut decoder = Decoder::default();
+        assert!(decoder.feed(b"\x1b[2;1R\x1b[1;2R\x1b[R\x1b[?2;1R\x1b[1;1R").is_empty());
+        assert_eq!((decoder.take_reports(), decoder.take_reports()), (2, 0));
+    }
+
+    #[test]
+    fn the_end_of_an_answer_is_no_key_however_late_it_comes() {
+        let mut decoder = Decoder::default();
+        assert!(decoder.feed(b"\x1b[2;1").is_empty());
+        assert!(!decoder.is_waiting() && decoder.give_up_waiting().is_empty());
+        assert_eq!(decoder.feed(b"RR"), [Input::Key(Key::Char('R'))]);
+        assert_eq!(decoder.take_reports(), 1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! How the channels are drawn: time base, chosen channel, and scale and centre of each lane.
 use super::{
     history::{History, Numbers},
+    lane_order::LaneOrder,
     scale,
 };
 
@@ -48,6 +49,10 @@ pub struct Lanes {
     pub time_base: usize,
     /// What the middles are.
     pub middle: Middle,
+    /// Which of them are shown, and where.
+    pub order: LaneOrder,
+    /// One row for each lane instead of two.
+    pub is_dense: bool,
     /// Looks taken.
     looks: usize,
     fit_wanted: bool,
@@ -62,6 +67,8 @@ impl Default for Lanes {
             chosen: 0,
             time_base: 2,
             middle: Middle::Recent,
+            order: LaneOrder::default(),
+            is_dense: false,
             looks: 0,
             fit_wanted: false,
             restarts: 0,
@@ -80,11 +87,17 @@ impl Lanes {
     pub fn reset(&mut self, channels: usize) {
         let lane = Lane { scale: 1.0, middle: 0.0, is_chosen: false };
         self.all = vec![lane; channels];
+        self.order = LaneOrder::of(channels);
         self.chosen = self.chosen.min(channels.saturating_sub(1));
         self.looks = 0;
         self.fit_wanted = false;
         self.restarts = 0;
         self.pass = 0.0;
+    }
+
+    /// Channels with a lane, from top to bottom.
+    pub fn shown(&self) -> Vec<usize> {
+        self.order.shown(self.chosen)
     }
 
     /// Asks for all scales to be chosen anew when the next data is looked at.

@@ -20,7 +20,7 @@ pub struct LaneRoom {
 
 /// Smallest screen that is worth dividing.
 pub const SMALLEST: Size = Size { width: 60, height: 16 };
-/// Rows of a lane at least.
+/// Rows of a lane at least, unless lanes are dense.
 pub const LANE_ROWS: u16 = 2;
 /// Columns of the side panel.
 pub const SIDE_COLUMNS: u16 = 42;
@@ -69,9 +69,10 @@ impl Size {
 }
 
 impl LaneRoom {
-    /// Lanes that fit on a page.
-    pub fn lanes(self) -> usize {
-        usize::from((self.rows / LANE_ROWS).max(1))
+    /// Lanes that fit on a page, of one row each if they are dense.
+    pub fn lanes(self, is_dense: bool) -> usize {
+        let rows = if is_dense { 1 } else { LANE_ROWS };
+        usize::from((self.rows / rows).max(1))
     }
 }
 
@@ -81,7 +82,7 @@ mod tests {
 
     #[test]
     fn eight_lanes_of_two_rows_fit_on_the_smallest_common_terminal() {
-        let lanes = |width, height| Size { width, height }.lane_room(false).lanes();
+        let lanes = |width, height| Size { width, height }.lane_room(false).lanes(false);
         assert_eq!(lanes(80, 24), 8);
         assert_eq!(lanes(160, 48), 16);
         assert_eq!(lanes(1, 1), 1);

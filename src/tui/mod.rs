@@ -2,20 +2,28 @@
 //! state of the front end and asks effects of the session, and each frame is drawn from that state and a snapshot.
 pub mod action;
 pub mod app;
+mod backend;
 pub mod bindings;
+pub mod cost;
 mod feed;
 pub mod finding;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod form;
 pub mod history;
+mod ink;
 pub mod input;
 pub mod key;
+pub mod lane_order;
 pub mod lanes;
 pub mod layout;
 pub mod line_edit;
 pub mod log_line;
-mod painter;
+pub mod looking;
+pub mod mouse;
+mod pace;
+pub mod painter;
+pub mod palette;
 mod pen;
 mod perform;
 pub mod rates;
@@ -26,6 +34,9 @@ pub mod saving;
 pub mod scale;
 pub mod scene;
 pub mod screen;
+pub mod silence;
+pub mod spectrum;
+pub mod spectrum_keys;
 pub mod sweep;
 mod terminal;
 pub mod theme;
@@ -49,6 +60,10 @@ pub struct ScreenOptions {
     pub glyphs: Option<Glyphs>,
     /// Colours; found out from the environment if `None`.
     pub colour: Option<Colour>,
+    /// Dark signs on a light background; found out from the environment if `None`.
+    pub is_light: Option<bool>,
+    /// Clicks and the wheel are heard; the terminal's own selection then needs shift.
+    pub has_mouse: bool,
     /// Frames per second at most, 1 to 240.
     pub fps: u32,
     /// When to end by itself.
@@ -57,7 +72,7 @@ pub struct ScreenOptions {
 
 impl Default for ScreenOptions {
     fn default() -> Self {
-        Self { glyphs: None, colour: None, fps: 30, deadline: None }
+        Self { glyphs: None, colour: None, is_light: None, has_mouse: true, fps: 30, deadline: None }
     }
 }
 
@@ -83,5 +98,5 @@ pub enum Outcome {
 /// If the terminal cannot be taken over.
 pub fn run(session: &Session, options: &ScreenOptions, signals: &Signals) -> anyhow::Result<Outcome> {
     let mut terminal = terminal::Terminal::enter().context("the terminal cannot be used")?;
-    run::Desk::new(session, options, &terminal)?.work(&mut terminal, signals)
+    run::Desk::new(session, options, &terminal).work(&mut terminal, signals)
 }

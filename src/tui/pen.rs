@@ -163,7 +163,7 @@ mod tests {
         *,
     };
 
-    const THEME: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii };
+    const THEME: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii, is_light: false };
 
     #[test]
     fn a_cut_text_says_so() {

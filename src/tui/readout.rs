@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::{
     app::App,
-    history::{History, Numbers},
+    history::{Flag, History, Numbers},
 };
 
 /// Time between two readings.
@@ -13,9 +13,9 @@ const APART: Duration = Duration::from_millis(250);
 #[derive(Clone, Debug, Default)]
 pub struct Readout {
     taken: Option<Duration>,
-    first: usize,
+    channels: Vec<usize>,
     values: Vec<Option<f64>>,
-    clipped: Vec<bool>,
+    flags: Vec<Option<Flag>>,
     beyond: Vec<bool>,
     /// Numbers of the chosen channel over the screen.
     pub chosen: Option<Numbers>,
@@ -24,18 +24,17 @@ pub struct Readout {
 impl Readout {
     /// Takes the numbers anew if it is time or another page is shown. True if it did.
     pub fn notice(&mut self, app: &App, history: &History) -> bool {
-        let page = app.page();
+        let page = app.page().channels;
         let is_due = self.taken.is_none_or(|taken| app.now.saturating_sub(taken) >= APART);
-        if !is_due && self.first == page.start && self.values.len() == page.len() {
+        if !is_due && self.channels == page {
             return false;
         }
         self.taken = Some(app.now);
-        self.first = page.start;
-        self.values = page.clone().map(|channel| history.last(channel)).collect();
+        self.values = page.iter().map(|channel| history.last(*channel)).collect();
         let seconds = app.lanes.seconds();
         self.beyond = page
-            .clone()
-            .map(|channel| {
+            .iter()
+            .map(|&channel| {
                 let lane = app.lanes.all.get(channel);
                 lane.zip(history.numbers(channel, seconds)).is_some_and(|(lane, n)| {
                     // A tenth of the lane may hang over before it is worth a sign.
@@ -44,7 +43,8 @@ impl Readout {
                 })
             })
             .collect();
-        self.clipped = page.map(|channel| history.is_clipped(channel)).collect();
+        self.flags = page.iter().map(|channel| history.flag(*channel)).collect();
+        self.channels = page;
         self.chosen = history.numbers(app.lanes.chosen, app.lanes.seconds());
         true
     }
@@ -56,16 +56,20 @@ impl Readout {
 
     /// Value of a channel.
     pub fn value(&self, channel: usize) -> Option<f64> {
-        self.values.get(channel.checked_sub(self.first)?).copied().flatten()
+        self.values.get(self.place(channel)?).copied().flatten()
     }
 
     /// True if the wave does not fit into its lane.
     pub fn is_beyond(&self, channel: usize) -> bool {
-        channel.checked_sub(self.first).and_then(|at| self.beyond.get(at)).copied().unwrap_or(false)
+        self.place(channel).and_then(|at| self.beyond.get(at)).copied().unwrap_or(false)
     }
 
-    /// True if the channel reached the end of its range.
-    pub fn is_clipped(&self, channel: usize) -> bool {
-        channel.checked_sub(self.first).and_then(|at| self.clipped.get(at)).copied().unwrap_or(false)
+    /// What is wrong with the channel.
+    pub fn flag(&self, channel: usize) -> Option<Flag> {
+        self.flags.get(self.place(channel)?).copied().flatten()
+    }
+
+    fn place(&self, channel: usize) -> Option<usize> {
+        self.channels.iter().position(|at| *at == channel)
     }
 }

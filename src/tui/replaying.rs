@@ -112,7 +112,7 @@ pub(super) fn go_to_typed(app: &mut App, snapshot: &Snapshot, text: &str) -> Vec
 }
 
 /// Goes to a moment, with as much before it as the screen shows.
-fn go_to(app: &mut App, transport: &TransportStatus, seconds: f64) -> Vec<Effect> {
+pub(super) fn go_to(app: &mut App, transport: &TransportStatus, seconds: f64) -> Vec<Effect> {
     let at_s = seconds.clamp(0.0, transport.duration_s.max(0.0));
     app.sought = Some((at_s, app.now + SEEK_FOLLOWS));
     vec![Effect::Transport(TransportCommand::Show { at_s, before_s: app.lanes.seconds() })]

@@ -10,8 +10,11 @@ use wavedeck_api::{handle::RecordingState, stage::Level};
 use super::{
     Outcome, ScreenOptions,
     app::{App, View},
+    cost::Meter,
     feed::Feed,
     input::{Decoder, Input},
+    mouse::{self, Regions},
+    pace::{self, Pace},
     painter::Painter,
     perform::{Next, Performer},
     rates::Rates,
@@ -34,7 +37,8 @@ pub(super) struct Desk<'a> {
     session: &'a Session,
     performer: Performer,
     theme: Theme,
-    frame_time: Duration,
+    pace: Pace,
+    meter: Meter,
     deadline: Option<Instant>,
     began: Instant,
     app: App,
@@ -45,14 +49,20 @@ pub(super) struct Desk<'a> {
     readout: Readout,
     decoder: Decoder,
     painter: Painter,
+    /// Where clicks mean something in the last frame.
+    regions: Regions,
+    has_mouse: bool,
     next_look: Instant,
     next_frame: Instant,
+    /// Something may have changed.
     is_dirty: bool,
+    /// Something was pressed, and what it did is to be seen at once.
+    is_urgent: bool,
 }
 
 impl<'a> Desk<'a> {
-    pub(super) fn new(session: &'a Session, options: &ScreenOptions, terminal: &Terminal) -> io::Result<Self> {
-        let theme = Theme::detect(options.colour, options.glyphs, |name| std::env::var(name).ok());
+    pub(super) fn new(session: &'a Session, options: &ScreenOptions, terminal: &Terminal) -> Self {
+        let theme = Theme::detect(options.colour, options.glyphs, options.is_light, |name| std::env::var(name).ok());
         let now = Instant::now();
         let size = terminal.size();
         let mut app = App::showing(View::Monitor);
@@ -61,7 +71,8 @@ impl<'a> Desk<'a> {
             session,
             performer: Performer::new(session),
             theme,
-            frame_time: Duration::from_secs(1) / options.fps.clamp(1, 240),
+            pace: Pace::new(Duration::from_secs(1) / options.fps.clamp(1, 240)),
+            meter: Meter::new(now),
             deadline: options.deadline,
             began: now,
             app,
@@ -71,16 +82,22 @@ impl<'a> Desk<'a> {
             rates: Rates::default(),
             readout: Readout::default(),
             decoder: Decoder::default(),
-            painter: Painter::new(size)?,
+            painter: Painter::new(size),
+            regions: Regions::default(),
+            has_mouse: options.has_mouse,
             next_look: now,
             next_frame: now,
             is_dirty: true,
+            is_urgent: false,
         };
         desk.look(now);
-        Ok(desk)
+        desk
     }
 
     pub(super) fn work(&mut self, terminal: &mut Terminal, signals: &Signals) -> anyhow::Result<Outcome> {
+        if self.has_mouse {
+            terminal.listen_to_mouse();
+        }
         loop {
             if signals.has_hung_up() {
                 return Ok(Outcome::HungUp);
@@ -92,7 +109,7 @@ impl<'a> Desk<'a> {
             if self.deadline.is_some_and(|deadline| deadline <= now) {
                 return Ok(Outcome::TimeIsUp);
             }
-            let ready = terminal.wait(self.time_to_wait(now, terminal.is_clear()));
+            let ready = terminal.wait(self.time_to_wait(now, terminal.is_clear() && self.pace.may_draw()));
             if ready.hung_up {
                 return Ok(Outcome::HungUp);
             }
@@ -138,6 +155,11 @@ impl<'a> Desk<'a> {
             (false, false) => Vec::new(),
         };
         let now = Instant::now();
+        (0..self.decoder.take_reports()).for_each(|_| self.pace.answered(now));
+        // An answer may be behind a paste that has not ended.
+        if !self.decoder.is_in_paste() {
+            self.pace.pass_time(now);
+        }
         self.is_dirty |= self.app.pass_time(now.duration_since(self.began));
         let was_touched = !inputs.is_empty();
         for input in inputs {
@@ -154,23 +176,31 @@ impl<'a> Desk<'a> {
         if terminal.push().is_err() {
             return Ok(Turn::Gone);
         }
-        // A terminal that has not taken the last frame gets no other: it would only fall behind further.
-        let is_due = was_touched || (self.is_dirty && now >= self.next_frame);
-        if is_due && terminal.is_clear() {
-            let bytes = self.paint()?;
-            self.next_frame = (self.next_frame + self.frame_time).max(now);
-            self.is_dirty = false;
-            if terminal.write(&bytes).is_err() {
-                return Ok(Turn::Gone);
-            }
-        } else {
-            self.is_dirty |= was_touched;
+        self.is_urgent |= was_touched;
+        // A terminal that has not taken what it was sent gets nothing more: it would only fall behind further.
+        let is_due = self.is_urgent || (self.is_dirty && now >= self.next_frame);
+        if is_due && terminal.is_clear() && self.pace.may_draw() && self.draw(terminal, now).is_err() {
+            return Ok(Turn::Gone);
         }
         Ok(Turn::On)
     }
 
+    fn draw(&mut self, terminal: &mut Terminal, now: Instant) -> Result<(), Gone> {
+        let mut bytes = self.paint();
+        self.next_frame = (self.next_frame + self.pace.frame_time()).max(now);
+        (self.is_dirty, self.is_urgent) = (false, false);
+        if !bytes.is_empty() && self.pace.wrote(bytes.len(), now) {
+            bytes.extend_from_slice(pace::REQUEST);
+        }
+        self.meter.drew(bytes.len());
+        terminal.write(&bytes)
+    }
+
     fn take(&mut self, input: Input) -> Next {
-        let effects = update::input(&mut self.app, &self.snapshot, input);
+        let effects = match input {
+            Input::Mouse(done) => mouse::mouse(&mut self.app, &self.snapshot, &self.regions, done),
+            input => update::input(&mut self.app, &self.snapshot, input),
+        };
         if effects.is_empty() {
             return Next::Continue;
         }
@@ -187,6 +217,7 @@ impl<'a> Desk<'a> {
             self.performer.perform(&mut self.app, vec![update::Effect::ReadRecordings]);
         }
         self.rates.notice(&self.snapshot);
+        self.meter.pass_time(now, self.pace.round_trip());
         match &self.snapshot.transport {
             None => self.overview = None,
             Some(of) if self.overview.as_ref().is_some_and(|known| known.is_of(&of.path, &of.stream)) => {}
@@ -196,10 +227,11 @@ impl<'a> Desk<'a> {
         self.is_dirty = true;
     }
 
-    fn paint(&mut self) -> io::Result<Vec<u8>> {
+    fn paint(&mut self) -> Vec<u8> {
         if let Some(newest) = self.feed.newest() {
             self.app.newest_sample = newest.end();
         }
+        self.app.shown = self.feed.held();
         if let Some(history) = self.feed.shown() {
             if self.app.lanes.settle(history) {
                 let what = format!("scales chosen from the last {} s", self.app.lanes.seconds().min(10.0));
@@ -210,15 +242,21 @@ impl<'a> Desk<'a> {
         } else {
             self.readout.forget();
         }
+        let regions = Regions::default();
         let scene = Scene {
             app: &self.app,
             snapshot: &self.snapshot,
             history: self.feed.shown(),
+            spectrum: self.feed.spectrum(),
             overview: self.overview.as_ref(),
             readout: &self.readout,
             rates: &self.rates,
+            cost: self.meter.told(),
+            regions: &regions,
         };
-        self.painter.paint(|frame| screen::draw(frame, &scene, &self.theme))
+        let bytes = self.painter.paint(|frame| screen::draw(frame, &scene, &self.theme));
+        self.regions = regions;
+        bytes
     }
 
     fn after_signal(&mut self, terminal: &mut Terminal) -> io::Result<()> {
@@ -233,9 +271,13 @@ impl<'a> Desk<'a> {
         let was_continued = terminal.was_continued();
         if was_continued {
             terminal.retake()?;
+            if self.has_mouse {
+                terminal.listen_to_mouse();
+            }
+            self.pace.begin_anew();
         }
         if was_continued || size != self.painter.size() {
-            self.painter.begin_anew(size)?;
+            self.painter.begin_anew(size);
             self.app.size = size;
         }
         self.is_dirty = true;

@@ -1,5 +1,7 @@
 //! What a frame is drawn from.
-use super::{app::App, history::History, rates::Rates, readout::Readout};
+use super::{
+    app::App, cost::Cost, history::History, mouse::Regions, rates::Rates, readout::Readout, spectrum::Spectrum,
+};
 use crate::{overview::Overview, snapshot::Snapshot};
 
 /// All that a frame is drawn from.
@@ -10,10 +12,16 @@ pub struct Scene<'a> {
     pub snapshot: &'a Snapshot,
     /// Waves of the watched output.
     pub history: Option<&'a History>,
+    /// Spectrum of the chosen channel.
+    pub spectrum: Option<&'a Spectrum>,
     /// The whole file that is replayed.
     pub overview: Option<&'a Overview>,
     /// Numbers beside the waves.
     pub readout: &'a Readout,
     /// What moves per second.
     pub rates: &'a Rates,
+    /// What the screen itself costs.
+    pub cost: Cost,
+    /// Takes down where clicks mean something.
+    pub regions: &'a Regions,
 }

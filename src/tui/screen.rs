@@ -10,6 +10,7 @@ use super::{
     app::{Layer, View},
     layout::{LOG_ROWS, Size},
     log_line::{level, log_line},
+    mouse::Click,
     pen::{self, span},
     scene::Scene,
     theme::{Role, Theme},
@@ -41,6 +42,7 @@ pub fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
     }
     match scene.app.view {
         View::Monitor => views::monitor::render(frame, body, scene, theme),
+        View::Spectrum => views::spectrum::render(frame, body, scene, theme),
         View::Pipeline => views::pipeline::render(frame, body, scene, theme),
         View::Params => views::params::render(frame, body, scene, theme),
         View::Recordings => views::recordings::render(frame, body, scene, theme),
@@ -53,6 +55,8 @@ pub fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
             Layer::Help { scroll } => views::help::render(frame, *scroll, scene, theme),
             Layer::AskQuit => views::popups::ask_quit(frame, scene, theme),
             Layer::MarkerText(line) => views::popups::text(frame, "Marker", line, theme),
+            Layer::Palette(palette) => views::palette::render(frame, palette, scene, theme),
+            Layer::ChannelName(line) => views::popups::text(frame, "Name on this screen", line, theme),
             Layer::GoTo(line) => views::popups::text(frame, "Go to: 83, 1:23.5, +10, -10", line, theme),
             // Shown in the message line and in the form.
             Layer::AskFinish { .. } | Layer::Field(_) | Layer::Find(_) => {}
@@ -63,7 +67,8 @@ pub fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
 
 fn tabs(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
     let (app, signs) = (scene.app, theme.signs());
-    let mut spans = Vec::new();
+    let mut spans: Vec<Span<'_>> = Vec::new();
+    let mut x = area.x;
     for (index, view) in View::ALL.into_iter().enumerate() {
         let role = if view == app.view { Role::Chosen } else { Role::Dim };
         spans.push(span(format!(" {} {}", index + 1, view.name()), role, theme));
@@ -78,11 +83,16 @@ fn tabs(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
         };
         spans.push(span(text, if view == app.view { role } else { loud }, theme));
         spans.push(span(" ", role, theme));
+        let end = area.x + spans.iter().map(|span| span.content.chars().count() as u16).sum::<u16>();
+        scene.regions.add(Rect { x, width: end - x, ..area }, Click::Show(view));
+        x = end;
     }
     let used: usize = spans.iter().map(|span| span.content.chars().count()).sum();
     let mut aside = Vec::new();
     if app.view == View::Monitor {
         aside.push(span(format!(" {} s/screen ", app.lanes.seconds()), Role::Text, theme));
+    }
+    if matches!(app.view, View::Monitor | View::Spectrum) {
         if app.is_frozen {
             aside.insert(0, span(" FROZEN VIEW ", Role::Held, theme));
         }
@@ -117,6 +127,15 @@ fn message(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) 
         let text = pen::plain(&format!(" {sign}{}", message.text), theme);
         let role = if message.level == Level::Info { Role::Text } else { role };
         pen::line(frame, area, 0, Line::from(span(pen::fit(&text, width, theme), role, theme)));
+        return;
+    }
+    if let Some((source, time)) = app.silence.longest() {
+        let said = scene.snapshot.log.iter().rev().find(|entry| *entry.from == *source);
+        let why = said.map_or_else(|| "is its device on and connected?".to_owned(), |entry| entry.text.to_string());
+        let (sign, role) = level(Level::Error);
+        let text = format!(" {sign}{source} sends nothing for {} s: {why}", time.as_secs());
+        let text = pen::fit(&pen::plain(&text, theme), width, theme);
+        pen::line(frame, area, 0, Line::from(span(text, role, theme)));
         return;
     }
     let alarm = scene.snapshot.recorder.as_ref().and_then(|recorder| recorder.error.as_ref());

@@ -5,12 +5,15 @@ use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
 use super::{
     super::{
         app::App,
+        cost::Cost,
         fixtures,
         history::History,
         key::Key,
         line_edit::LineEdit,
+        mouse::Regions,
         rates::Rates,
         readout::Readout,
+        spectrum::Analyzer,
         theme::{Colour, Glyphs},
         update,
     },
@@ -18,16 +21,18 @@ use super::{
 };
 use crate::snapshot::Snapshot;
 
-const BRAILLE: Theme = Theme { colour: Colour::True, glyphs: Glyphs::Braille };
-const ASCII: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii };
+const BRAILLE: Theme = Theme { colour: Colour::True, glyphs: Glyphs::Braille, is_light: false };
+const ASCII: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii, is_light: false };
 
 /// A front end that has seen twelve seconds of waves.
 struct Stand {
     app: App,
     snapshot: Snapshot,
     history: History,
+    analyzer: Analyzer,
     readout: Readout,
     rates: Rates,
+    cost: Cost,
 }
 
 impl Stand {
@@ -41,12 +46,16 @@ impl Stand {
         app.lanes.settle(&history);
         fixtures::feed(&mut history, 1000, 3000, wave);
         app.lanes.settle(&history);
+        let mut analyzer = Analyzer::new(history.spec());
+        analyzer.look_at(app.lanes.chosen, app.spectrum.size);
+        let samples: Vec<f32> = (0..3000).flat_map(|s| (0..8).map(move |c| wave(s, c))).collect();
+        analyzer.ingest(&fixtures::header(0, 3000, 8), &samples);
         app.newest_sample = history.end();
         let mut rates = Rates::default();
         rates.notice(&snapshot);
         let mut readout = Readout::default();
         readout.notice(&app, &history);
-        Self { app, snapshot, history, readout, rates }
+        Self { app, snapshot, history, analyzer, readout, rates, cost: Cost::default() }
     }
 
     fn press(&mut self, key: Key) {
@@ -60,8 +69,11 @@ impl Stand {
             snapshot: &self.snapshot,
             overview: None,
             history: Some(&self.history),
+            spectrum: Some(self.analyzer.shown()),
             readout: &self.readout,
             rates: &self.rates,
+            cost: self.cost,
+            regions: &Regions::default(),
         };
         terminal.draw(|frame| draw(frame, &scene, theme)).expect("memory");
         terminal.backend().buffer().clone()
@@ -300,7 +312,7 @@ fn the_form_is_made_from_the_table() {
     ] {
         assert!(text.contains(part) || part == "1..=8", "{part}\n{text}");
     }
-    assert!(text.contains("3 Params *1"));
+    assert!(text.contains("4 Params *1"));
 }
 
 #[test]
@@ -348,7 +360,7 @@ fn the_log_shows_levels_as_words_and_signs() {
 
 #[test]
 fn the_help_lists_every_action_and_the_key_line_only_what_is_possible() {
-    let mut stand = showing(fixtures::snapshot(), View::Monitor, 100, 100);
+    let mut stand = showing(fixtures::snapshot(), View::Monitor, 100, 150);
     let keys = stand.text(&BRAILLE);
     let key_line = keys.lines().last().unwrap_or_default();
     assert!(key_line.contains("R record") && !key_line.contains("S finish"), "{key_line}");
@@ -357,6 +369,23 @@ fn the_help_lists_every_action_and_the_key_line_only_what_is_possible() {
     for entry in super::super::bindings::table().iter().filter(|entry| entry.when.fits(false)) {
         assert!(entry.places == super::super::action::Places::TYPING || text.contains(entry.help), "{}", entry.help);
     }
+}
+
+#[test]
+fn the_spectrum_shows_the_line_of_a_sine_with_its_bands() {
+    let mut stand = showing(fixtures::snapshot(), View::Spectrum, 80, 24);
+    let text = stand.text(&ASCII);
+    // 0.05 radians a sample at 250 Hz, 50 uV high.
+    for part in ["Peaks of CH1", "^ 1.99", "35.4 uV", "delta", "512 samples", "s across"] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    stand.press(Key::Char('n'));
+    assert!(stand.text(&ASCII).contains("cursor 1.99 Hz"), "{}", stand.text(&ASCII));
+    stand.press(Key::Char('+'));
+    assert!(stand.text(&ASCII).contains("50Hz"), "{}", stand.text(&ASCII));
+    stand.press(Key::Char(']'));
+    stand.analyzer.look_at(stand.app.lanes.chosen, stand.app.spectrum.size);
+    assert!(stand.text(&ASCII).contains("gathering") || stand.text(&ASCII).contains("1024 samples"));
 }
 
 #[test]
@@ -399,4 +428,98 @@ fn pages_of_channels_can_be_turned() {
     }
     let text = stand.text(&BRAILLE);
     assert!(text.contains("CH256") && text.contains("page 32/32"), "{text}");
+}
+
+#[test]
+fn lanes_are_hidden_alone_dense_and_renamed() {
+    let mut stand = showing(fixtures::snapshot(), View::Monitor, 80, 24);
+    stand.press(Key::Char('h'));
+    let text = stand.text(&ASCII);
+    assert!(!text.contains("CH1    ") && text.contains("7 channels, 1 hidden (H)"), "{text}");
+    assert_eq!(stand.app.lanes.chosen, 1);
+    stand.press(Key::Char('s'));
+    let text = stand.text(&ASCII);
+    assert!(text.contains("CH2") && !text.contains("CH3") && text.contains("  p-p "), "{text}");
+    stand.press(Key::Char('s'));
+    stand.press(Key::Char('e'));
+    for c in "\u{15}left".chars() {
+        stand.press(if c == '\u{15}' { Key::Control('u') } else { Key::Char(c) });
+    }
+    stand.press(Key::Enter);
+    stand.press(Key::Char('H'));
+    stand.press(Key::Char('J'));
+    let text = stand.text(&ASCII);
+    let order: Vec<usize> = ["CH1 ", "CH3 ", "left "].iter().map(|name| text.find(name).expect(name)).collect();
+    assert!(order.is_sorted(), "{text}");
+    assert_eq!(stand.app.page().channels.len(), 8);
+    stand.press(Key::Char('d'));
+    assert_eq!(stand.app.lanes_per_page(), 16);
+}
+
+#[test]
+fn a_flat_channel_and_lost_samples_are_flagged_at_their_lane() {
+    let mut stand = showing(fixtures::snapshot(), View::Monitor, 80, 24);
+    fixtures::feed(
+        &mut stand.history,
+        3000,
+        3600,
+        |sample, channel| if channel == 2 { 7.0 } else { wave(sample, channel) },
+    );
+    stand.readout.forget();
+    stand.readout.notice(&stand.app, &stand.history);
+    let text = stand.text(&ASCII);
+    assert_eq!(text.matches("FLAT").count(), 1, "{text}");
+    fixtures::feed(&mut stand.history, 3700, 3800, wave);
+    stand.readout.forget();
+    stand.readout.notice(&stand.app, &stand.history);
+    assert_eq!(stand.text(&ASCII).matches(" GAP").count(), 8);
+}
+
+#[test]
+fn what_was_before_is_looked_at_and_measured_while_frozen() {
+    let mut stand = showing(fixtures::snapshot(), View::Monitor, 80, 24);
+    stand.app.shown = super::super::app::Held { first: 0, end: stand.history.end(), rate_hz: 250.0 };
+    stand.press(Key::Left);
+    let text = stand.text(&ASCII);
+    assert!(stand.app.is_frozen && text.contains("FROZEN VIEW") && text.contains("1.0 s back"), "{text}");
+    assert!(text.contains(" -11 ") && text.contains(" -1 s"), "{text}");
+    stand.press(Key::ShiftLeft);
+    assert!(stand.text(&ASCII).contains("2.0 s back: no more is kept"));
+    stand.press(Key::Char('c'));
+    stand.press(Key::Enter);
+    for _ in 0..5 {
+        stand.press(Key::Right);
+    }
+    let text = stand.text(&ASCII);
+    assert!(text.contains("dt +0.250 s (4Hz)"), "{text}");
+    assert!(text.lines().last().is_some_and(|keys| keys.contains("measure from here")), "{text}");
+    stand.press(Key::Escape);
+    stand.press(Key::Char(' '));
+    assert!(!stand.app.is_frozen && stand.app.looking == super::super::looking::Looking::default());
+}
+
+#[test]
+fn a_source_that_sends_nothing_is_named_in_words_on_every_view() {
+    let mut snapshot = fixtures::snapshot();
+    snapshot.telemetry.stages[0].is_source = true;
+    for view in View::ALL {
+        let mut stand = showing(snapshot.clone(), view, 80, 24);
+        stand.app.pass_time(Duration::from_secs(12));
+        stand.app.notice(&snapshot);
+        let text = stand.text(&ASCII);
+        assert!(first_line(&text).contains("NO DATA 12 s"), "{text}");
+        assert!(text.contains("board sends nothing for 12 s"), "{text}");
+    }
+}
+
+#[test]
+fn what_the_screen_costs_is_told_where_there_is_room() {
+    for (width, height, is_told) in [(80, 24, false), (120, 30, true), (160, 48, true)] {
+        let mut stand = showing(fixtures::snapshot(), View::Monitor, width, height);
+        let round_trip = Some(Duration::from_millis(38));
+        stand.cost = Cost { frames_per_s: 29.6, bytes_per_s: 4200.0, round_trip };
+        let text = stand.text(&BRAILLE);
+        let head = first_line(&text);
+        assert_eq!(head.contains("30 fps 4.2 kB/s rtt 38 ms"), is_told, "{width}: {head}");
+    }
 }

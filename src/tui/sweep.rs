@@ -46,6 +46,25 @@ impl Sweep {
         Self { level, dots, cursor, end, start, per_screen }
     }
 
+    /// A screen that ends before `end`: no cursor, no pass before.
+    pub(super) fn page(level: usize, frames: u64, end: u64, per_screen: f64, dots: usize) -> Self {
+        // In whole columns, or a scrolling wave would shimmer.
+        let per_dot = per_screen / dots.max(1) as f64;
+        let end = if level == 0 { end } else { end / frames * frames };
+        let start = (end as f64 / per_dot).floor() * per_dot - per_screen;
+        Self { level, dots, cursor: dots.saturating_sub(1), end, start, per_screen }
+    }
+
+    /// First sample and samples of the screen if all columns are of one pass, else nothing.
+    pub fn whole(&self) -> (f64, f64) {
+        if self.cursor + 1 == self.dots { (self.start, self.per_screen) } else { (0.0, 0.0) }
+    }
+
+    /// Columns that stand still and are all of one pass.
+    pub fn still(dots: usize) -> Self {
+        Self { level: 0, dots, cursor: dots.saturating_sub(1), end: u64::MAX, start: 0.0, per_screen: 1.0 }
+    }
+
     /// Samples of one column: of this pass up to the cursor, of the pass before it beyond.
     pub fn frames_of(&self, dot: usize) -> Range<u64> {
         let start = if dot <= self.cursor { self.start } else { self.start - self.per_screen };

@@ -30,6 +30,8 @@ use super::layout::Size;
 
 /// Alternate screen, no cursor, bracketed paste, clean.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h\x1b[0m\x1b[2J\x1b[H";
+/// Presses of buttons and the wheel, with numbers as text.
+const MOUSE: &[u8] = b"\x1b[?1000h\x1b[?1006h";
 /// Everything that may be on is switched off, whoever switched it on.
 const LEAVE: &[u8] = b"\x1b[?2026l\x1b[?2004l\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?1000l\x1b[0m\x1b[?25h\x1b[?1049l";
 /// Time that a stalled terminal is given to take the last bytes.
@@ -162,6 +164,11 @@ impl Terminal {
             }
         }
         Ok(bytes)
+    }
+
+    /// Asks for clicks and turns of the wheel.
+    pub(super) fn listen_to_mouse(&self) {
+        write_patiently(&self.tty, MOUSE);
     }
 
     /// True if everything was taken by the terminal: the next frame can be made.

@@ -10,7 +10,7 @@ use wavedeck_api::{
 use wavedeck_plane::PipelineState;
 
 use super::{
-    action::{Action, Places},
+    action::{Action, Entry, Places},
     app::{App, Layer, View},
     bindings::find,
     finding::Finder,
@@ -19,7 +19,9 @@ use super::{
     key::Key,
     lanes::{Middle, TIME_BASES},
     line_edit::LineEdit,
-    replaying, saving, scale,
+    looking,
+    palette::Palette,
+    replaying, saving, scale, spectrum_keys,
     trends::Zero,
 };
 use crate::snapshot::Snapshot;
@@ -70,6 +72,8 @@ pub fn input(app: &mut App, snapshot: &Snapshot, input: Input) -> Vec<Effect> {
     match input {
         Input::Key(key) => press(app, snapshot, key),
         Input::Paste(text) => update(app, snapshot, Action::Paste(text)),
+        // Of these only the loop knows what they mean.
+        Input::Mouse(_) => Vec::new(),
     }
 }
 
@@ -94,6 +98,11 @@ pub fn press(app: &mut App, snapshot: &Snapshot, key: Key) -> Vec<Effect> {
         }
         return Vec::new();
     };
+    act(app, snapshot, entry)
+}
+
+/// Does what a line of the table says, or says why that is not possible now.
+pub(super) fn act(app: &mut App, snapshot: &Snapshot, entry: &Entry) -> Vec<Effect> {
     match (entry.enabled)(app, snapshot) {
         Ok(()) => update(app, snapshot, entry.action.clone()),
         Err(why) => {
@@ -108,6 +117,7 @@ pub fn update(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect>
     match action {
         Action::Show(view) => return show(app, view),
         Action::Help => app.layers.push(Layer::Help { scroll: 0 }),
+        Action::Palette => app.layers.push(Layer::Palette(Palette::default())),
         Action::Close => close(app),
         Action::Quit => return quit(app, snapshot),
         Action::QuitAndFinish => {
@@ -178,6 +188,20 @@ pub fn update(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect>
         | Action::ToggleMiddle
         | Action::TimeBase(_)
         | Action::NextOutput => waves(app, snapshot, &action),
+        Action::ToggleScroll
+        | Action::LookBack(_)
+        | Action::ToggleCursors
+        | Action::MoveCursor(_)
+        | Action::AnchorCursor => looking::act(app, &action),
+        Action::HideLane
+        | Action::ShowLanes
+        | Action::Solo
+        | Action::ShiftLane(_)
+        | Action::AskName
+        | Action::ToggleDense => lanes(app, snapshot, &action),
+        Action::Window(_) | Action::Frequencies(_) | Action::FrequencyCursor(_) | Action::NextPeak => {
+            spectrum_keys::act(app, snapshot, &action);
+        }
     }
     Vec::new()
 }
@@ -250,7 +274,7 @@ fn line(app: &mut App, snapshot: &Snapshot, action: &Action) {
         return;
     }
     match app.view {
-        View::Monitor => {}
+        View::Monitor | View::Spectrum => {}
         View::Pipeline => app.stage = way.moved(app.stage, by, snapshot.telemetry.stages.len()),
         View::Recordings => {
             app.library.chosen = way.moved(app.library.chosen, by, app.library.entries.len());
@@ -284,7 +308,6 @@ fn open(app: &mut App, snapshot: &Snapshot) -> Vec<Effect> {
 }
 
 fn waves(app: &mut App, snapshot: &Snapshot, action: &Action) {
-    let channels = app.lanes.all.len();
     let describe = |app: &App, scale: f64| {
         let spec = app.output(snapshot).and_then(|output| output.spec.channels.get(app.lanes.chosen));
         let (name, unit) = spec.map_or(("", ""), |spec| (spec.name.as_str(), spec.unit.as_str()));
@@ -292,17 +315,22 @@ fn waves(app: &mut App, snapshot: &Snapshot, action: &Action) {
     };
     match action {
         Action::Freeze => {
-            app.is_frozen = !app.is_frozen;
+            if app.is_frozen {
+                app.thaw();
+            } else {
+                app.is_frozen = true;
+            }
             app.say(
                 Level::Info,
                 if app.is_frozen { "the view stands still; nothing else does" } else { "the view moves again" },
             );
         }
-        Action::Channel(way) => app.lanes.chosen = way.moved(app.lanes.chosen, 1, channels),
-        Action::ChannelPage(way) => {
-            let page = app.lanes_per_page();
-            app.lanes.chosen = way.moved(app.lanes.chosen / page * page, page, channels);
+        // Alone, a channel gives way to the next of all.
+        Action::Channel(way) if app.lanes.order.is_solo() => {
+            app.lanes.chosen = way.moved(app.lanes.chosen, 1, app.lanes.all.len());
         }
+        Action::Channel(way) => choose(app, *way, 1),
+        Action::ChannelPage(way) => choose(app, *way, app.lanes_per_page()),
         Action::Scale(rung) => {
             if let Some(scale) = app.lanes.change_scale(*rung) {
                 let text = describe(app, scale);
@@ -336,7 +364,7 @@ fn waves(app: &mut App, snapshot: &Snapshot, action: &Action) {
         }
         Action::NextOutput => {
             if let Some(name) = app.watch_next(snapshot) {
-                app.is_frozen = false;
+                app.thaw();
                 app.say(Level::Info, format!("looking at {name}"));
             }
         }
@@ -344,14 +372,79 @@ fn waves(app: &mut App, snapshot: &Snapshot, action: &Action) {
     }
 }
 
+/// Chooses the channel so many lanes away; a page goes to the first lane of the page.
+fn choose(app: &mut App, way: Way, by: usize) {
+    let shown = app.lanes.shown();
+    let place = shown.iter().position(|channel| *channel == app.lanes.chosen).unwrap_or(0);
+    if let Some(channel) = shown.get(way.moved(place / by * by, by, shown.len())) {
+        app.lanes.chosen = *channel;
+    }
+}
+
+fn lanes(app: &mut App, snapshot: &Snapshot, action: &Action) {
+    let chosen = app.lanes.chosen;
+    let own = app.output(snapshot).and_then(|output| output.spec.channels.get(chosen));
+    let own = own.map_or_else(String::new, |channel| channel.name.clone());
+    let name = app.lanes.order.name(chosen, &own).to_owned();
+    let text = match action {
+        Action::HideLane if app.lanes.order.is_solo() => "shown alone: s shows the others first".to_owned(),
+        Action::HideLane => match app.lanes.order.hide(chosen) {
+            Some(next) => {
+                app.lanes.chosen = next;
+                format!("{name} is hidden, but recorded all the same; H shows all")
+            }
+            None => format!("{name} is the last one shown"),
+        },
+        Action::ShowLanes => {
+            app.lanes.order.show_all();
+            "all channels are shown, in the device's order".to_owned()
+        }
+        Action::Solo if app.lanes.order.toggle_solo() => format!("{name} alone; s shows the others again"),
+        Action::Solo => "all channels again".to_owned(),
+        Action::ShiftLane(way) => {
+            app.lanes.order.shift(chosen, *way == Way::On);
+            return;
+        }
+        Action::AskName => {
+            app.layers.push(Layer::ChannelName(LineEdit::new(&name)));
+            return;
+        }
+        _ => {
+            app.lanes.is_dense = !app.lanes.is_dense;
+            if app.lanes.is_dense {
+                "a row for each channel".to_owned()
+            } else {
+                "two rows or more for each channel".to_owned()
+            }
+        }
+    };
+    app.say(Level::Info, text);
+}
+
 fn typing(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect> {
+    if let Some(Layer::Palette(palette)) = app.layers.last() {
+        let mut palette = palette.clone();
+        let found = palette.found(app, snapshot);
+        match action {
+            Action::Type(key) => palette.press(key, found.len()),
+            Action::Paste(text) => palette.line.insert(&text),
+            _ => {
+                app.layers.pop();
+                return found.get(palette.chosen).map_or_else(Vec::new, |entry| act(app, snapshot, entry));
+            }
+        }
+        if let Some(top) = app.layers.last_mut() {
+            *top = Layer::Palette(palette);
+        }
+        return Vec::new();
+    }
     if let (Some(Layer::Find(finder)), Action::Type(key)) = (app.layers.last_mut(), &action) {
         finder.press(*key);
         finder.seek(&mut app.form, snapshot);
         return Vec::new();
     }
     let line = match app.layers.last_mut() {
-        Some(Layer::MarkerText(line) | Layer::GoTo(line)) => line,
+        Some(Layer::MarkerText(line) | Layer::ChannelName(line) | Layer::GoTo(line)) => line,
         Some(Layer::Field(edit)) => &mut edit.line,
         Some(Layer::Find(finder)) => &mut finder.line,
         Some(Layer::SaveAs(save)) => &mut save.line,
@@ -377,6 +470,11 @@ fn accept(app: &mut App, snapshot: &Snapshot) -> Vec<Effect> {
             let text = line.text().trim().to_owned();
             let label = if text.is_empty() { app.next_marker(snapshot) } else { text };
             mark(app, label)
+        }
+        Some(Layer::ChannelName(line)) => {
+            app.lanes.order.rename(app.lanes.chosen, line.text().trim());
+            app.say(Level::Info, "called so on this screen; recordings keep the device's name");
+            Vec::new()
         }
         Some(Layer::Find(_)) => Vec::new(),
         Some(Layer::SaveAs(save)) => saving::accept(app, save),

@@ -71,7 +71,7 @@ fn another_key_withdraws_the_question_and_does_its_own() {
     let mut app = App::default();
     press(&mut app, &snapshot, Key::Char('S'));
 
-    press(&mut app, &snapshot, Key::Char('2'));
+    press(&mut app, &snapshot, Key::Char('3'));
 
     assert!(app.layers.is_empty());
     assert_eq!(app.view, View::Pipeline);
@@ -369,7 +369,7 @@ fn warnings_are_counted_until_the_log_is_looked_at() {
     let mut app = App::default();
     app.notice(&snapshot);
     assert_eq!(app.unseen(&snapshot), 2);
-    press(&mut app, &snapshot, Key::Char('5'));
+    press(&mut app, &snapshot, Key::Char('6'));
     app.notice(&snapshot);
     press(&mut app, &snapshot, Key::Char('1'));
     assert_eq!(app.unseen(&snapshot), 0);
@@ -378,7 +378,7 @@ fn warnings_are_counted_until_the_log_is_looked_at() {
 #[test]
 fn the_list_is_read_when_it_is_shown_and_after_a_recording() {
     let mut app = App::default();
-    assert_eq!(press(&mut app, &fixtures::snapshot(), Key::Char('4')), [Effect::ReadRecordings]);
+    assert_eq!(press(&mut app, &fixtures::snapshot(), Key::Char('5')), [Effect::ReadRecordings]);
     assert!(!app.notice(&fixtures::recording()));
     assert!(app.notice(&fixtures::snapshot()));
     assert!(!app.notice(&fixtures::snapshot()));
@@ -436,4 +436,27 @@ fn no_key_panics_in_any_place() {
             }
         }
     }
+}
+
+#[test]
+fn the_palette_finds_by_words_does_it_and_says_why_not() {
+    let mut app = App::default();
+    let snapshot = fixtures::snapshot();
+    app.notice(&snapshot);
+    press(&mut app, &snapshot, Key::Char(':'));
+    for c in "start rec".chars() {
+        press(&mut app, &snapshot, Key::Char(c));
+    }
+    assert_eq!(press(&mut app, &snapshot, Key::Enter), [Effect::RecordStart]);
+    assert!(app.layers.is_empty());
+    press(&mut app, &snapshot, Key::Char(':'));
+    for c in "finish".chars() {
+        press(&mut app, &snapshot, Key::Char(c));
+    }
+    assert_eq!(press(&mut app, &snapshot, Key::Enter), []);
+    assert!(app.message.as_ref().is_some_and(|message| message.text.contains("nothing is being recorded")));
+    press(&mut app, &snapshot, Key::Char(':'));
+    press(&mut app, &snapshot, Key::Down);
+    press(&mut app, &snapshot, Key::Escape);
+    assert!(app.layers.is_empty());
 }

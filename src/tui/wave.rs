@@ -14,6 +14,9 @@ const BRAILLE: [[u8; 2]; ROWS] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x4
 /// Sign for each set of heights that a wave has within a cell; bit 0 is the top.
 const ASCII: [char; 16] = [' ', '\'', '-', '^', '.', ':', ':', '|', '_', '|', ':', '|', ',', '|', '|', '|'];
 
+/// Sign for each set of quarters of a cell: upper left, upper right, lower left, lower right.
+const QUARTERS: [char; 16] = [' ', '▘', '▝', '▀', '▖', '▌', '▞', '▛', '▗', '▚', '▐', '▜', '▄', '▙', '▟', '█'];
+
 /// What a lane is drawn with.
 pub struct Pen<'a> {
     /// Where time runs.
@@ -79,6 +82,12 @@ impl Pen<'_> {
 
     fn sign(&self, [left, right]: [u8; 2]) -> char {
         match self.theme.glyphs {
+            Glyphs::Block => {
+                let quarter = |mask: u8, rows: u8, bit: usize| if mask & rows != 0 { 1 << bit } else { 0 };
+                let (top, bottom) = (0b0011, 0b1100);
+                let bits = quarter(left, top, 0) | quarter(right, top, 1);
+                QUARTERS[bits | quarter(left, bottom, 2) | quarter(right, bottom, 3)]
+            }
             Glyphs::Ascii => ASCII[usize::from((left | right) & 0xf)],
             Glyphs::Braille => {
                 let bits = (0..ROWS).fold(0, |bits, row| {
@@ -134,7 +143,7 @@ mod tests {
         let sweep = history.sweep(2.0, usize::from(width) * 2);
         let mut columns = Vec::new();
         history.columns(0, &sweep, &mut columns);
-        let theme = Theme { colour: Colour::None, glyphs };
+        let theme = Theme { colour: Colour::None, glyphs, is_light: false };
         let lane = Lane { scale: 2.0, middle: 0.0, is_chosen: false };
         let area = Rect::new(0, 0, width, height);
         let mut buffer = Buffer::empty(area);
@@ -148,6 +157,14 @@ mod tests {
         assert_eq!(drawn(Glyphs::Braille, 8, 1, 2.0, |_| 0.9), ["⠉⠉⠉⠉⠉⠉⠉⠉"]);
         assert_eq!(drawn(Glyphs::Braille, 8, 1, 2.0, |_| -0.9), ["⣀⣀⣀⣀⣀⣀⣀⣀"]);
         assert_eq!(drawn(Glyphs::Ascii, 8, 2, 2.0, |_| -0.9), ["        ", "________"]);
+    }
+
+    #[test]
+    fn quarter_blocks_stand_for_two_dots_each() {
+        assert_eq!(drawn(Glyphs::Block, 4, 1, 2.0, |_| 0.9), ["▀▀▀▀"]);
+        assert_eq!(drawn(Glyphs::Block, 4, 1, 2.0, |_| -0.1), ["▄▄▄▄"]);
+        let rows = drawn(Glyphs::Block, 4, 2, 2.0, |sample| if sample < 100 { -0.9 } else { 0.9 });
+        assert_eq!(rows, ["  ▛▀", "▄▄▌ "]);
     }
 
     #[test]
@@ -176,7 +193,7 @@ mod tests {
         let sweep = history.sweep(2.0, 16);
         let mut columns = Vec::new();
         history.columns(0, &sweep, &mut columns);
-        let theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii };
+        let theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii, is_light: false };
         let lane = Lane { scale: 2.0, middle: 0.0, is_chosen: false };
         let mut buffer = Buffer::empty(Rect::new(0, 0, 8, 1));
         let pen = Pen { sweep: &sweep, lane, style: Style::new(), theme: &theme, is_frozen: false };

@@ -8,6 +8,7 @@ use wavedeck_api::handle::RecordingState;
 use wavedeck_plane::PipelineState;
 
 use super::super::{
+    cost::Cost,
     pen::{self, span},
     replaying::speed_name,
     scale::{self, Tenths},
@@ -92,6 +93,9 @@ fn items(scene: &Scene<'_>, wide: bool, theme: &Theme) -> Vec<Item> {
         PipelineState::Stopped | PipelineState::Draining if is_open => add(0, "PIPELINE ENDED".into(), Role::Alarm),
         _ => {}
     }
+    if let Some((_, time)) = scene.app.silence.longest() {
+        add(0, format!(" NO DATA {} s ", time.as_secs()), Role::Alarm);
+    }
     let name_width = if wide { 32 } else { 12 };
     match &snapshot.transport {
         Some(t) => {
@@ -137,7 +141,19 @@ fn items(scene: &Scene<'_>, wide: bool, theme: &Theme) -> Vec<Item> {
     if let Some((share, _)) = snapshot.telemetry.worst_pool() {
         add(5, format!("pool {}", pen::percent(share)), fill_role(share));
     }
+    if scene.cost.bytes_per_s > 0.0 {
+        add(11, cost(&scene.cost), Role::Dim);
+    }
     items
+}
+
+fn cost(cost: &Cost) -> String {
+    let text = format!("{:.0} fps {}/s", cost.frames_per_s, scale::bytes(cost.bytes_per_s));
+    match cost.round_trip {
+        Some(time) if time.as_millis() < 1000 => format!("{text} rtt {} ms", time.as_millis()),
+        Some(time) => format!("{text} rtt {:.1} s", time.as_secs_f64()),
+        None => text,
+    }
 }
 
 fn add_disk(snapshot: &Snapshot, wide: bool, add: &mut impl FnMut(u8, String, Role)) {

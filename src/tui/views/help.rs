@@ -51,7 +51,12 @@ fn lines(scene: &Scene<'_>, theme: &Theme) -> Vec<Line<'static>> {
         let place = Places::of(view);
         section(view.name().into(), &|e| e.places.meets(place) && !everywhere(e));
     }
-    for (title, place) in [("Finish?", Places::ASK_FINISH), ("Quit?", Places::ASK_QUIT), ("Help", Places::HELP)] {
+    for (title, place) in [
+        ("Monitor with cursors", Places::CURSORS),
+        ("Finish?", Places::ASK_FINISH),
+        ("Quit?", Places::ASK_QUIT),
+        ("Help", Places::HELP),
+    ] {
         section(title.into(), &|e| e.places.meets(place));
     }
     lines

@@ -7,9 +7,10 @@ use ratatui::{
 
 use super::{
     super::{
-        history::{History, Why},
+        history::{Flag, History, Why},
         lanes::Middle,
         layout::SIDE_COLUMNS,
+        mouse::{self, Click},
         pen::{self, span},
         scale,
         scene::Scene,
@@ -17,7 +18,7 @@ use super::{
         theme::{Role, Theme},
         wave::Pen,
     },
-    scrub, side,
+    cursors, scrub, side,
 };
 
 /// Columns at the left of a lane and at its right.
@@ -49,8 +50,8 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
         return;
     };
     let width = lanes.width.saturating_sub(LEFT + RIGHT);
-    let sweep = history.sweep(scene.app.lanes.seconds(), usize::from(width) * 2);
-    let page = scene.app.page();
+    let sweep = scene.app.looking.window(scene.app, history, usize::from(width) * 2);
+    let page = scene.app.page().channels;
     let count = u16::try_from(page.len().max(1)).unwrap_or(u16::MAX);
     // Rows that do not divide evenly go to the first lanes.
     let (rows, spare) = ((lanes.height / count).max(1), lanes.height % count);
@@ -62,28 +63,37 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
         y += height;
         labels(frame, lane, channel, scene, history, theme);
         let wave = Rect { x: lane.x + LEFT.min(lane.width), width, ..lane };
+        let (first, samples) = sweep.whole();
+        scene.regions.add(lane, Click::Channel(channel, mouse::Span { left: LEFT, width, first, samples }));
         history.columns(channel, &sweep, &mut columns);
         let Some(settings) = scene.app.lanes.all.get(channel) else { continue };
         let style = theme.style(Role::Lane(channel));
         let pen = Pen { sweep: &sweep, lane: *settings, style, theme, is_frozen: scene.app.is_frozen };
         pen.draw(frame.buffer_mut(), wave, &columns);
     }
+    cursors::draw(frame, Rect { x: lanes.x + LEFT.min(lanes.width), width, ..lanes }, scene, &sweep, theme);
     let axis = Rect { x: foot.x + LEFT.min(foot.width), width, ..foot };
     time_axis(frame, axis, &sweep, scene, history, theme);
     footer(frame, foot, scene, theme);
 }
 
 fn title(scene: &Scene<'_>) -> String {
-    let (page, channels) = (scene.app.page(), scene.app.lanes.all.len());
+    let (page, lanes) = (scene.app.page(), &scene.app.lanes);
     let output = scene.app.output(scene.snapshot).map_or_else(String::new, |o| format!("{}.{}", o.stage, o.port));
-    let per_page = scene.app.lanes_per_page();
-    let pages = channels.div_ceil(per_page);
-    if pages > 1 {
-        let number = page.start / per_page + 1;
-        format!("{output}   channels {}-{} of {channels}   page {number}/{pages}", page.start + 1, page.end)
+    let mut text = if page.of > 1 {
+        format!("{output}   channels {}-{} of {}", page.first + 1, page.first + page.channels.len(), page.shown)
     } else {
-        format!("{output}   {channels} channels")
+        format!("{output}   {} channels", page.shown)
+    };
+    if lanes.order.is_solo() {
+        text.push_str(", one alone (s)");
+    } else if lanes.order.hidden() > 0 {
+        text.push_str(&format!(", {} hidden (H)", lanes.order.hidden()));
     }
+    if page.of > 1 {
+        text.push_str(&format!("   page {}/{}", page.number, page.of));
+    }
+    text
 }
 
 fn labels(frame: &mut Frame<'_>, area: Rect, channel: usize, scene: &Scene<'_>, history: &History, theme: &Theme) {
@@ -92,7 +102,8 @@ fn labels(frame: &mut Frame<'_>, area: Rect, channel: usize, scene: &Scene<'_>, 
     let is_chosen = channel == app.lanes.chosen;
     let mark = if is_chosen { signs.lane } else { " " };
     let role = Role::Lane(channel);
-    let name = pen::left(&pen::plain(&spec.name, theme), usize::from(LEFT) - 2, theme);
+    let name = pen::plain(app.lanes.order.name(channel, &spec.name), theme);
+    let name = pen::left(&name, usize::from(LEFT) - 2, theme);
     let name = Span::styled(name, theme.style(role).bold());
     pen::line(frame, area, 0, Line::from(vec![span(mark, Role::Title, theme), name]));
     let scale = scale::scale(lane.scale, &spec.unit, theme.is_plain());
@@ -107,8 +118,20 @@ fn labels(frame: &mut Frame<'_>, area: Rect, channel: usize, scene: &Scene<'_>, 
         |value| scale::steady(value, &spec.unit, lane.scale, width, theme.is_plain()),
     );
     pen::line(frame, right, 0, Line::from(vec![Span::raw(" "), span(pen::right(&value, width, theme), role, theme)]));
-    let below = if scene.readout.is_clipped(channel) {
-        span(pen::right("CLIP!", width, theme), Role::Alarm, theme)
+    let flag = scene.readout.flag(channel).map(|flag| {
+        let (word, role) = match flag {
+            Flag::Clip => ("CLIP!", Role::Alarm),
+            Flag::Gap => ("GAP", Role::Bad),
+            Flag::Flat => ("FLAT", Role::Warn),
+        };
+        span(pen::right(word, width, theme), role, theme)
+    });
+    // In a single row what is wrong matters more than the value.
+    if let (1, Some(flag)) = (area.height, &flag) {
+        pen::line(frame, right, 0, Line::from(vec![Span::raw(" "), flag.clone()]));
+    }
+    let below = if let Some(flag) = flag {
+        flag
     } else if app.lanes.middle == Middle::Zero {
         span(pen::right("mid 0", width, theme), Role::Dim, theme)
     } else {
@@ -133,8 +156,13 @@ fn time_axis(frame: &mut Frame<'_>, area: Rect, sweep: &Sweep, scene: &Scene<'_>
     };
     let seconds = scene.app.lanes.seconds();
     let parts = if width >= 120 { 10 } else { 5 };
+    // A screen without a cursor tells how long ago it was.
+    let behind_s = scene.app.looking.back_s;
+    let is_page = scene.app.looking.is_page(scene.app);
     for part in 0..=parts {
         let at = seconds * f64::from(part) / f64::from(parts);
+        let at = if is_page { -((seconds - at + behind_s) * 100.0).round() / 100.0 } else { at };
+        let at = if at == 0.0 { 0.0 } else { at };
         let text = if part == parts { format!(" {at} s") } else { format!(" {at} ") };
         let place = (f64::from(part) / f64::from(parts) * width as f64) as usize;
         put(place.saturating_sub(1).min(width.saturating_sub(text.chars().count())), &text, Role::Text);
@@ -170,6 +198,9 @@ fn time_axis(frame: &mut Frame<'_>, area: Rect, sweep: &Sweep, scene: &Scene<'_>
         })
         .collect();
     let mut second: Vec<Span<'_>> = newest.into_iter().rev().collect();
+    if let Some(measured) = cursors::text(scene, history, theme) {
+        second = vec![span(pen::fit(&measured, width, theme), Role::Key, theme)];
+    }
     if second.is_empty() {
         let (text, role) = gaps_text(history, sweep);
         second.push(span(text, role, theme));
@@ -188,6 +219,25 @@ fn gaps_text(history: &History, sweep: &Sweep) -> (String, Role) {
     }
 }
 
+/// Numbers of a channel that is alone on the screen.
+fn focus(scene: &Scene<'_>, theme: &Theme) -> Option<String> {
+    let lanes = &scene.app.lanes;
+    let numbers = scene.readout.chosen.filter(|_| lanes.order.is_solo())?;
+    let history = scene.history?;
+    let unit = &history.spec().channels.get(lanes.chosen)?.unit;
+    let value = |value: f64| scale::value(value, unit, theme.is_plain());
+    let size = |size: f64| value(size).trim_start_matches('+').to_owned();
+    Some(format!(
+        " min {}  max {}  mean {}  rms {}  p-p {}  {}",
+        value(numbers.min),
+        value(numbers.max),
+        value(numbers.mean),
+        size(numbers.rms),
+        size(numbers.max - numbers.min),
+        scale::hertz(history.rate_hz())
+    ))
+}
+
 /// What else goes on: the replay's bar, or the queues of the pipeline.
 fn footer(frame: &mut Frame<'_>, foot: Rect, scene: &Scene<'_>, theme: &Theme) {
     if foot.height < 4 {
@@ -195,14 +245,16 @@ fn footer(frame: &mut Frame<'_>, foot: Rect, scene: &Scene<'_>, theme: &Theme) {
     }
     let last = Rect { y: foot.y + 2, height: foot.height - 2, ..foot }.intersection(frame.area());
     if let Some(transport) = &scene.snapshot.transport {
-        scrub::render(frame, last, transport, scene.overview, theme);
+        scrub::render(frame, last, transport, scene, theme);
         return;
     }
     let page = scene.app.page();
-    let channels = scene.app.lanes.all.len();
-    if !scene.app.size.has_frames() {
+    if let (Some(numbers), false) = (focus(scene, theme), scene.app.size.has_side_panel()) {
+        let text = pen::fit(&numbers, usize::from(last.width), theme);
+        pen::line(frame, last, 0, Line::from(span(text, Role::Lane(scene.app.lanes.chosen), theme)));
+    } else if !scene.app.size.has_frames() {
         let place = title(scene);
-        let more = if page.len() < channels { "   PgUp/PgDn" } else { "" };
+        let more = if page.of > 1 { "   PgUp/PgDn" } else { "" };
         pen::line(frame, last, 0, Line::from(span(format!(" {place}{more}"), Role::Dim, theme)));
     }
     if scene.app.size.has_side_panel() {

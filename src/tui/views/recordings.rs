@@ -19,7 +19,7 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
         let bar = Rect { y: list.bottom(), height: area.height.min(5), ..area };
         let name = transport.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let inner = pen::boxed(frame, bar, &format!("Replay of {name}"), theme);
-        scrub::render(frame, inner, transport, scene.overview, theme);
+        scrub::render(frame, inner, transport, scene, theme);
     }
     let library = &scene.app.library;
     let dir = scene.snapshot.recorder.as_ref().map_or_else(String::new, |r| format!(" in {}", r.dir.display()));

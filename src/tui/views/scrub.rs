@@ -7,9 +7,11 @@ use ratatui::{
 use wavedeck_api::handle::TransportStatus;
 
 use super::super::{
+    mouse::Click,
     pen::{self, span},
     replaying::speed_name,
     scale::{self, Tenths},
+    scene::Scene,
     theme::{Role, Theme},
 };
 use crate::overview::Overview;
@@ -19,7 +21,7 @@ pub(in super::super) fn render(
     frame: &mut Frame<'_>,
     area: Rect,
     transport: &TransportStatus,
-    overview: Option<&Overview>,
+    scene: &Scene<'_>,
     theme: &Theme,
 ) {
     let signs = theme.signs();
@@ -30,7 +32,7 @@ pub(in super::super) fn render(
     if width < 3 {
         return;
     }
-    let moves = moves(overview, width, theme);
+    let moves = moves(scene.overview, width, theme);
     let has_row = area.height > 2;
     let mut row = 0;
     if has_row {
@@ -60,6 +62,8 @@ pub(in super::super) fn render(
     spans.push(span(signs.scrub.1, Role::Dim, theme));
     spans.push(span(percent, Role::Text, theme));
     pen::line(frame, area, row, Line::from(spans));
+    let bar = Rect { x: area.x + 2, width: u16::try_from(width).unwrap_or(u16::MAX), height: row + 1, ..area };
+    scene.regions.add(bar.intersection(frame.area()), Click::Scrub);
     pen::line(frame, area, row + 1, below(transport, usize::from(area.width), theme));
 }
 

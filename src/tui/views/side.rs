@@ -6,7 +6,7 @@ use ratatui::{
 };
 
 use super::super::{
-    history::Why,
+    history::{Flag, Why},
     lanes::Middle,
     pen::{self, span},
     rates, scale,
@@ -16,11 +16,23 @@ use super::super::{
 
 /// Rows of the box for the channel, its frame included.
 const CHANNEL_ROWS: u16 = 10;
+/// Rows of the box for the spectrum at most.
+const SPECTRUM_ROWS: u16 = 13;
 
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
     let channel = Rect { height: CHANNEL_ROWS.min(area.height), ..area };
     self::channel(frame, channel, scene, theme);
     let rest = Rect { y: channel.bottom(), height: area.height.saturating_sub(channel.height), ..area };
+    // The queues need their rows first.
+    let telemetry = &scene.snapshot.telemetry;
+    let queues = u16::try_from(telemetry.edges.len() + telemetry.pools.len() + 2).unwrap_or(u16::MAX);
+    let spare = rest.height.saturating_sub(queues).min(SPECTRUM_ROWS);
+    let spectrum = Rect { height: if spare >= 7 { spare } else { 0 }, ..rest };
+    if spectrum.height > 0 {
+        let inner = pen::boxed(frame, spectrum, "Spectrum", theme);
+        super::spectrum::small(frame, inner, scene, theme);
+    }
+    let rest = Rect { y: spectrum.bottom(), height: rest.height - spectrum.height, ..rest };
     if rest.height > 2 {
         pipeline(frame, rest, scene, theme);
     }
@@ -33,7 +45,12 @@ fn channel(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) 
         pen::boxed(frame, area, "Channel", theme);
         return;
     };
-    let inner = pen::boxed(frame, area, &format!("Channel {}: {}", lanes.chosen + 1, spec.name), theme);
+    let inner = pen::boxed(
+        frame,
+        area,
+        &format!("Channel {}: {}", lanes.chosen + 1, lanes.order.name(lanes.chosen, &spec.name)),
+        theme,
+    );
     let plain = theme.is_plain();
     let value = |value: Option<f64>| {
         value.map_or_else(|| theme.signs().unknown.to_owned(), |value| scale::value(value, &spec.unit, plain))
@@ -77,7 +94,7 @@ fn channel(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) 
             Line::from(vec![span(format!(" {name:<6}"), Role::Dim, theme), span(text, role, theme)]),
         );
     }
-    if scene.readout.is_clipped(lanes.chosen) {
+    if scene.readout.flag(lanes.chosen) == Some(Flag::Clip) {
         let alarm = span(" CLIP! the signal is at the end of its range ", Role::Alarm, theme);
         pen::line(frame, inner, 3, Line::from(alarm));
     }

@@ -3,9 +3,11 @@ use ratatui::{Terminal, backend::TestBackend};
 use super::{
     super::super::{
         app::{App, View},
+        cost::Cost,
         fixtures,
         key::Key,
         layout::Size,
+        mouse::Regions,
         rates::Rates,
         readout::Readout,
         screen,
@@ -16,7 +18,7 @@ use super::{
 };
 use crate::snapshot::Snapshot;
 
-const ASCII: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii };
+const ASCII: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii, is_light: false };
 
 fn at(field: usize, snapshot: &Snapshot, size: (u16, u16)) -> App {
     let mut app = App::showing(View::Params);
@@ -29,7 +31,17 @@ fn at(field: usize, snapshot: &Snapshot, size: (u16, u16)) -> App {
 fn text(app: &App, snapshot: &Snapshot) -> String {
     let mut terminal = Terminal::new(TestBackend::new(app.size.width, app.size.height)).expect("memory");
     let (readout, rates) = (Readout::default(), Rates::default());
-    let scene = Scene { app, snapshot, history: None, overview: None, readout: &readout, rates: &rates };
+    let scene = Scene {
+        app,
+        snapshot,
+        history: None,
+        spectrum: None,
+        overview: None,
+        readout: &readout,
+        rates: &rates,
+        cost: Cost::default(),
+        regions: &Regions::default(),
+    };
     terminal.draw(|frame| screen::draw(frame, &scene, &ASCII)).expect("memory");
     let buffer = terminal.backend().buffer();
     let row = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();

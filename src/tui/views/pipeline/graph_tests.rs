@@ -8,7 +8,7 @@ use super::{
     *,
 };
 
-const ASCII: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii };
+const ASCII: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii, is_light: false };
 
 /// Counters of these stages and edges.
 fn telemetry(stages: &[&str], edges: &[(&str, &str)]) -> Telemetry {

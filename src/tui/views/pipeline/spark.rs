@@ -42,7 +42,7 @@ mod tests {
         *,
     };
 
-    const PLAIN: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii };
+    const PLAIN: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii, is_light: false };
 
     fn row(values: &[f64], most: f64, width: usize) -> String {
         spark(values.iter().copied(), most, (width, 1), &PLAIN).concat()

@@ -5,8 +5,10 @@ use wavedeck_plane::{EdgeTelemetry, QueueAdvice};
 use super::{
     super::super::{
         app::{App, View},
+        cost::Cost,
         fixtures,
         key::Key,
+        mouse::Regions,
         rates::Rates,
         readout::Readout,
         theme::{Colour, Glyphs},
@@ -16,8 +18,8 @@ use super::{
 };
 use crate::snapshot::Snapshot;
 
-const BRAILLE: Theme = Theme { colour: Colour::True, glyphs: Glyphs::Braille };
-const ASCII: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii };
+const BRAILLE: Theme = Theme { colour: Colour::True, glyphs: Glyphs::Braille, is_light: false };
+const ASCII: Theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii, is_light: false };
 
 /// The view alone, after some seconds in which something happened.
 struct Stand {
@@ -51,9 +53,12 @@ impl Stand {
             app: &self.app,
             snapshot: &self.snapshot,
             history: None,
+            spectrum: None,
             overview: None,
             readout: &readout,
             rates: &self.rates,
+            cost: Cost::default(),
+            regions: &Regions::default(),
         };
         terminal.draw(|frame| render(frame, frame.area(), &scene, theme)).expect("memory");
         let buffer = terminal.backend().buffer();

@@ -1,0 +1,68 @@
+//! The screen over links that carry less than it would like to send.
+#[path = "common/link.rs"]
+mod link;
+
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use link::{Kind, LOCAL, Link, SLOW};
+use serde_json::json;
+
+/// What a busy machine may add to any delay.
+const NOISE: Duration = Duration::from_millis(500);
+
+/// Waves of 32 channels that fill a large screen.
+fn start(kind: Kind, home: &Path) -> Link {
+    let config = home.join("config.json");
+    let text = json!({ "version": 1, "name": "far",
+        "stages": [{ "id": "board", "type": "synthetic",
+            "params": { "channels": 32, "rate_hz": 250.0, "signal": "demo" } }],
+        "connections": [] });
+    std::fs::write(&config, text.to_string()).expect("written");
+    let link = Link::start(kind, home, 200, 60, &["run", config.to_str().expect("UTF-8"), "--fps", "60"]);
+    link.wait_for("READY");
+    link
+}
+
+#[test]
+fn a_link_that_is_given_too_much_never_falls_behind() {
+    let home = tempfile::tempdir().expect("a folder");
+    let link = start(SLOW, home.path());
+    link.wait_for("rtt");
+    link.take_worst_delay();
+
+    // Whole screens one after another, more than the link can carry, and waves between.
+    let begin = Instant::now();
+    let mut worst = Vec::new();
+    while begin.elapsed() < Duration::from_secs(6) {
+        for view in ["5", "1", "3", "1"] {
+            link.press(view);
+            thread::sleep(Duration::from_millis(100));
+        }
+        worst.push(link.take_worst_delay());
+    }
+
+    let limit = SLOW.round_trip + Duration::from_secs(1) + NOISE;
+    assert!(worst.iter().all(|delay| *delay < limit), "the screen was behind by {worst:?}");
+    let took = link.time_to_see(" ", b"FROZEN", Duration::from_secs(10)).expect("a key is seen");
+    assert!(took < limit + SLOW.round_trip, "a key took {took:?}");
+}
+
+#[test]
+fn a_terminal_that_does_not_answer_is_drawn_to_all_the_same() {
+    let home = tempfile::tempdir().expect("a folder");
+    let link = start(Kind { answers: false, ..LOCAL }, home.path());
+    thread::sleep(Duration::from_secs(3));
+
+    // Far more than would be sent without an answer.
+    let (before, _) = link.counts();
+    let begin = Instant::now();
+    while link.counts().0 < before + 60_000 {
+        assert!(begin.elapsed() < Duration::from_secs(60), "only {} bytes came", link.counts().0 - before);
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert!(link.text().contains(" fps ") && !link.text().contains("rtt"), "{}", link.text());
+}
