@@ -6,7 +6,7 @@ mod values;
 
 use std::{
     io::{BufRead, Read, Write},
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    sync::mpsc::{Receiver, Sender, channel},
     thread,
     time::{Duration, Instant},
 };
@@ -112,10 +112,7 @@ struct Typed {
 
 impl Typed {
     fn within(&self, time: Duration) -> Option<String> {
-        match self.typed.recv_timeout(time) {
-            Ok(line) => Some(line),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.typed.recv_timeout(time).ok()
     }
 }
 

@@ -48,7 +48,8 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, shown
     let histories = edges.len() + 1;
     let others = edges.len() + stage.outputs.len() + 2;
     let tall = (room.saturating_sub(others) / histories).clamp(1, TALLEST);
-    let part = Part { scene, width: usize::from(inner.width), tall, theme };
+    let wraps = room >= histories * tall + 2 * others;
+    let part = Part { scene, width: usize::from(inner.width), tall, wraps, theme };
     let mut rows: Vec<Row> = edges.iter().map(|(index, edge)| part.fill(*index, edge)).collect();
     rows.push(part.rate(index));
     rows.extend(edges.iter().map(|(_, edge)| part.account(edge)));
@@ -71,13 +72,17 @@ struct Part<'a> {
     width: usize,
     /// Rows of each history.
     tall: usize,
+    /// Sentences may take several rows.
+    wraps: bool,
     theme: &'a Theme,
 }
 
 impl Part<'_> {
     fn row(&self, rank: u8, text: &str, role: Role) -> Row {
-        let text = pen::fit(&pen::plain(&format!(" {text}"), self.theme), self.width, self.theme);
-        Row { rank, lines: vec![Line::from(span(text, role, self.theme))] }
+        let (text, width) = (pen::plain(text, self.theme), self.width.saturating_sub(1));
+        let pieces = if self.wraps { pen::wrapped(&text, width) } else { vec![pen::fit(&text, width, self.theme)] };
+        let line = |piece: String| Line::from(span(format!(" {piece}"), role, self.theme));
+        Row { rank, lines: pieces.into_iter().map(line).collect() }
     }
 
     /// A history; its name and numbers stand in the lowest of its rows.
