@@ -61,7 +61,7 @@ impl Backend {
         let (mut old_next, mut new_next) = (0, 0);
         for x in 0..new.len() {
             let (old_begins, new_begins) = (x == old_next, x == new_next);
-            if old_begins && new_begins && old[x] == new[x] {
+            if old_begins && new_begins && is_same(&old[x], &new[x]) {
                 old_next += room(new, x).1;
                 new_next = old_next;
                 continue;
@@ -198,6 +198,16 @@ fn room(line: &[Cell], x: usize) -> (&str, usize) {
         columns if x + columns > line.len() => (" ", 1),
         columns => (symbol, columns),
     }
+}
+
+/// As `==`, but quick for what most of a screen is made of: it is asked for every cell of every frame.
+fn is_same(old: &Cell, new: &Cell) -> bool {
+    let is_same_symbol = match (old.symbol().as_bytes(), new.symbol().as_bytes()) {
+        ([old], [new]) => old == new,
+        ([a, b, c], [x, y, z]) => [a, b, c] == [x, y, z],
+        (old, new) => old == new,
+    };
+    is_same_symbol && old.fg == new.fg && old.bg == new.bg && old.modifier == new.modifier
 }
 
 fn has_plain_sign(line: &[Cell], x: usize) -> bool {
