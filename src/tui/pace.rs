@@ -83,6 +83,11 @@ impl Pace {
         }
     }
 
+    /// True if the link gets fewer frames than it could.
+    pub(super) fn is_slow(&self) -> bool {
+        self.step > 0
+    }
+
     /// True if the link is not known to be behind.
     pub(super) fn may_draw(&self) -> bool {
         self.answers == Answers::Never || self.asked.is_none() || self.sent - self.confirmed <= CREDIT

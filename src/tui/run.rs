@@ -217,6 +217,9 @@ impl<'a> Desk<'a> {
             self.performer.perform(&mut self.app, vec![update::Effect::ReadRecordings]);
         }
         self.rates.notice(&self.snapshot);
+        if self.pace.is_slow() && std::mem::take(&mut self.app.looking.is_scrolling) {
+            self.app.say(Level::Warn, "the link is slow: waves sweep, which takes few bytes");
+        }
         self.meter.pass_time(now, self.pace.round_trip());
         match &self.snapshot.transport {
             None => self.overview = None,
