@@ -92,10 +92,8 @@ fn tabs(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
     if app.view == View::Monitor {
         aside.push(span(format!(" {} s/screen ", app.lanes.seconds()), Role::Text, theme));
     }
-    if matches!(app.view, View::Monitor | View::Spectrum) {
-        if app.is_frozen {
-            aside.insert(0, span(" FROZEN VIEW ", Role::Held, theme));
-        }
+    if app.is_frozen && matches!(app.view, View::Monitor | View::Spectrum) {
+        aside.insert(0, span(" FROZEN VIEW ", Role::Held, theme));
     }
     let mut room = usize::from(area.width).saturating_sub(used);
     // The first matters most: it is shown even where there is no room for the rest.
