@@ -4,5 +4,6 @@ pub mod cascade;
 pub mod density;
 pub mod fir;
 pub mod generator;
+pub mod lines;
 pub mod waveform;
 pub mod wide;

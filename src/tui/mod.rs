@@ -14,6 +14,7 @@ pub mod history;
 mod ink;
 pub mod input;
 pub mod key;
+mod lane_keys;
 pub mod lane_order;
 pub mod lanes;
 pub mod layout;

@@ -217,56 +217,6 @@ fn affordable(size: usize, channels: usize) -> usize {
     size.clamp(least, *SIZES.end()).min(((most / 2).max(least / 2) + 1).next_power_of_two())
 }
 
-/// A line that stands out of a spectrum.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Peak {
-    /// Where, between bins.
-    pub hz: f64,
-    /// Density at its top, in unit^2/Hz.
-    pub density: f64,
-    /// Root mean square of what it adds to the signal, in the unit.
-    pub rms: f64,
-    /// How far it stands out of what is around it, in dB.
-    pub over_db: f64,
-}
-
-/// Least height of a peak over its surroundings, in dB.
-const LEAST_OVER_DB: f64 = 10.0;
-/// Bins that a line is wide through a Hann window, to each side.
-const SIDE: usize = 2;
-
-/// The lines that stand out most, strongest first.
-pub fn peaks(density: &[f32], bin_hz: f64, most: usize) -> Vec<Peak> {
-    let mut found = Vec::new();
-    let reach = (density.len() / 24).clamp(8, 64);
-    for bin in SIDE..density.len().saturating_sub(SIDE) {
-        let here = density[bin];
-        let is_top = density[bin - SIDE..bin].iter().all(|other| *other < here)
-            && density[bin + 1..=bin + SIDE].iter().all(|other| *other <= here);
-        if !is_top || here <= 0.0 {
-            continue;
-        }
-        let around = bin.saturating_sub(reach)..(bin + reach + 1).min(density.len());
-        let mut around: Vec<f32> = around.filter(|other| other.abs_diff(bin) > SIDE).map(|b| density[b]).collect();
-        let middle = around.len() / 2;
-        let (_, floor, _) = around.select_nth_unstable_by(middle, f32::total_cmp);
-        let over_db = decibels(f64::from(here)) - decibels(f64::from(*floor));
-        if over_db < LEAST_OVER_DB {
-            continue;
-        }
-        // The top of a parabola through three values in dB.
-        let [left, top, right] = [bin - 1, bin, bin + 1].map(|bin| decibels(f64::from(density[bin])));
-        let shift = 0.5 * (left - right) / (left - 2.0 * top + right);
-        let shift = if shift.is_finite() { shift.clamp(-0.5, 0.5) } else { 0.0 };
-        let line = &density[bin - SIDE..=bin + SIDE];
-        let power: f64 = line.iter().map(|value| f64::from((value - *floor).max(0.0))).sum::<f64>() * bin_hz;
-        found.push(Peak { hz: (bin as f64 + shift) * bin_hz, density: f64::from(here), rms: power.sqrt(), over_db });
-    }
-    found.sort_by(|a, b| b.rms.total_cmp(&a.rms));
-    found.truncate(most);
-    found
-}
-
 /// A range of frequencies with a name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Band {
@@ -308,20 +258,11 @@ pub fn bands(rate_hz: f64) -> Vec<Band> {
     bands
 }
 
-/// Power between two frequencies, in unit^2: the bins whose middle lies there.
-pub fn power(density: &[f32], bin_hz: f64, low_hz: f64, high_hz: f64) -> f64 {
-    let bins = (low_hz / bin_hz).ceil() as usize..((high_hz / bin_hz).ceil() as usize).min(density.len());
-    density.get(bins).into_iter().flatten().map(|value| f64::from(*value)).sum::<f64>() * bin_hz
-}
-
-/// Ten times the decimal logarithm; nothing is as little as can be told apart from nothing.
-pub fn decibels(power: f64) -> f64 {
-    10.0 * power.max(1e-30).log10()
-}
-
 #[cfg(test)]
 mod tests {
     use std::f64::consts::TAU;
+
+    use wavedeck_stages::dsp::lines::{peaks, power};
 
     use super::{super::fixtures, *};
 

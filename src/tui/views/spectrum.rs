@@ -5,13 +5,14 @@ use ratatui::{
     text::{Line, Span},
 };
 use wavedeck_api::signal::ChannelSpec;
+use wavedeck_stages::dsp::lines::{Peak, decibels, peaks, power};
 
 use super::super::{
     lanes::Lane,
     pen::{self, span},
     scale,
     scene::Scene,
-    spectrum::{self, Peak, Spectrum, decibels},
+    spectrum::{Spectrum, bands},
     sweep::{Column, Sweep},
     theme::{Role, Theme},
     wave::Pen,
@@ -40,7 +41,7 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
     };
     let table_width = if area.width >= 70 { TABLE.max(area.width / 4).min(48) } else { 0 };
     let plots = Rect { width: area.width - table_width, ..area };
-    let peaks = spectrum::peaks(&spectrum.density, spectrum.bin_hz(), PEAKS);
+    let found = peaks(&spectrum.density, spectrum.bin_hz(), PEAKS);
     let head = format!(
         " {}  {} windows of {} samples, {:.2} s, {} a bin",
         channel.name,
@@ -54,14 +55,14 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
     let rest = Rect { y: plots.y + 1, height: plots.height.saturating_sub(1), ..plots };
     let below = if rest.height >= 12 { rest.height * 2 / 5 } else { 0 };
     let range = Range::of(spectrum, scene);
-    plot(frame, Rect { height: rest.height - below, ..rest }, spectrum, &range, &peaks, scene, theme);
+    plot(frame, Rect { height: rest.height - below, ..rest }, spectrum, &range, &found, scene, theme);
     if below > 0 {
         let place = Rect { y: rest.bottom() - below, height: below, ..rest };
         spectrogram(frame, place, spectrum, &range, theme);
     }
     if table_width > 0 {
         let place = Rect { x: plots.right(), width: table_width, ..area };
-        table(frame, place, spectrum, channel, &peaks, cursor_hz(scene, &range, &peaks), theme);
+        table(frame, place, spectrum, channel, &found, cursor_hz(scene, &range, &found), theme);
     }
 }
 
@@ -71,8 +72,8 @@ pub(super) fn small(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme:
         pen::line(frame, area, area.height / 2, Line::from(span(waiting(scene), Role::Dim, theme)));
         return;
     };
-    let peaks = spectrum::peaks(&spectrum.density, spectrum.bin_hz(), PEAKS);
-    plot(frame, area, spectrum, &Range::of(spectrum, scene), &peaks, scene, theme);
+    let found = peaks(&spectrum.density, spectrum.bin_hz(), PEAKS);
+    plot(frame, area, spectrum, &Range::of(spectrum, scene), &found, scene, theme);
 }
 
 fn known<'a>(scene: &'a Scene<'_>) -> Option<(&'a Spectrum, &'a ChannelSpec)> {
@@ -301,14 +302,14 @@ fn table(
         ]));
     }
     lines.push(Line::from(span(" band      rms        share", Role::Dim, theme)));
-    let bands = spectrum::bands(spectrum.rate_hz);
-    let all: f64 = bands.iter().map(|band| spectrum::power(density, bin_hz, band.low_hz, band.high_hz)).sum();
-    for band in &bands {
-        let power = spectrum::power(density, bin_hz, band.low_hz, band.high_hz);
-        let share = if all > 0.0 { power / all } else { 0.0 };
+    let named = bands(spectrum.rate_hz);
+    let all: f64 = named.iter().map(|band| power(density, bin_hz, band.low_hz, band.high_hz)).sum();
+    for band in &named {
+        let inside = power(density, bin_hz, band.low_hz, band.high_hz);
+        let share = if all > 0.0 { inside / all } else { 0.0 };
         lines.push(Line::from(vec![
             span(format!(" {}", pen::left(&band.name, 10, theme)), Role::Text, theme),
-            span(pen::left(&unsigned(power.sqrt()), 11, theme), Role::Lane(spectrum.channel), theme),
+            span(pen::left(&unsigned(inside.sqrt()), 11, theme), Role::Lane(spectrum.channel), theme),
             span(format!("{:>3.0}%", share * 100.0), Role::Text, theme),
         ]));
     }
