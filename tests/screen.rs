@@ -319,3 +319,30 @@ fn clicks_on_tabs_lanes_and_hints_do_what_is_written_there() {
     click(&mut screen, "? help");
     screen.wait_for("Keys");
 }
+
+#[test]
+fn it_goes_to_the_shell_and_comes_back_but_not_while_it_records() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (args, _) = demo(home.path());
+    let mut screen = Screen::start_other("bash", home.path(), 80, 24, &["--norc", "--noprofile", "-i"]);
+    screen.press(&format!("PS1='ready> '; {} {}\r", env!("CARGO_BIN_EXE_wavedeck"), args.join(" ")));
+    screen.wait_for("READY");
+
+    screen.press("\x1a");
+    screen.wait_for("Stopped");
+    screen.press("echo in the sh''ell\r");
+    screen.wait_for("in the shell");
+    screen.press("fg\r");
+    screen.wait_for("READY");
+    wait_until("waves again", || has_braille(&screen.text()));
+
+    screen.press("R");
+    screen.wait_for("REC 00:00:0");
+    screen.press("\x1a");
+    screen.wait_for("not suspended");
+    assert!(screen.header().contains("REC"));
+    screen.press("qf");
+    screen.wait_for("ready>");
+    screen.press("exit\r");
+    screen.wait();
+}

@@ -10,6 +10,8 @@ use crate::snapshot::Snapshot;
 /// What a person wants.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
+    /// Gives the terminal to the shell until the program is called back.
+    Suspend,
     /// Shows a view.
     Show(View),
     /// Opens the list of keys.

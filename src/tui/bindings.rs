@@ -52,6 +52,13 @@ fn can_pause(_: &App, snapshot: &Snapshot) -> Result<(), &'static str> {
     }
 }
 
+fn can_stop(_: &App, snapshot: &Snapshot) -> Result<(), &'static str> {
+    match snapshot.recording {
+        RecordingState::Idle | RecordingState::Failed => Ok(()),
+        _ => Err("not suspended: the recording would lose what comes meanwhile"),
+    }
+}
+
 fn has_edits(app: &App, _: &Snapshot) -> Result<(), &'static str> {
     if app.form.staged.is_empty() { Err("no edit is staged") } else { Ok(()) }
 }
@@ -402,6 +409,9 @@ static TABLE: &[Entry] = &[
         Places::VIEWS,
     )
     .if_only(can_pause),
+    entry(Action::Suspend, &[Key::Control('z')], |_, _| "suspend", "to the shell; `fg` comes back", Places::VIEWS)
+        .if_only(can_stop)
+        .quiet(),
     entry(
         Action::Palette,
         &[Key::Char(':')],

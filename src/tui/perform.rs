@@ -30,6 +30,8 @@ pub(super) enum Next {
     Quit,
     /// Ends, but a recording goes on.
     Detach,
+    /// Stops the program until it is called back.
+    Suspend,
 }
 
 /// What a slow request came to.
@@ -56,6 +58,7 @@ impl Performer {
         for effect in effects {
             match effect {
                 Effect::Quit => return Next::Quit,
+                Effect::Suspend => return Next::Suspend,
                 Effect::Detach => return Next::Detach,
                 Effect::Apply(edits) => {
                     let changes = edits.iter().map(|edit| ParamEdit {

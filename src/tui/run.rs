@@ -118,6 +118,10 @@ impl<'a> Desk<'a> {
                 Turn::Gone => return Ok(Outcome::HungUp),
                 Turn::Next(Next::Quit) => return Ok(Outcome::Quit),
                 Turn::Next(Next::Detach) => return Ok(Outcome::Detached),
+                Turn::Next(Next::Suspend) => {
+                    terminal.stop_process()?;
+                    self.after_signal(terminal)?;
+                }
                 Turn::Next(Next::Continue) => {}
             }
         }
@@ -264,7 +268,7 @@ impl<'a> Desk<'a> {
 
     fn after_signal(&mut self, terminal: &mut Terminal) -> io::Result<()> {
         if terminal.stop_was_asked() {
-            if self.snapshot.recording == RecordingState::Idle {
+            if matches!(self.snapshot.recording, RecordingState::Idle | RecordingState::Failed) {
                 terminal.stop_process()?;
             } else {
                 self.app.say(Level::Warn, "not suspended: the recording would lose what comes meanwhile");

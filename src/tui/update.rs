@@ -57,6 +57,8 @@ pub enum Effect {
     SaveConfig(String),
     /// Reads the folder of recordings.
     ReadRecordings,
+    /// Stops the program until it is called back.
+    Suspend,
     /// Ends the front end.
     Quit,
     /// Ends the front end; the recording goes on.
@@ -116,6 +118,7 @@ pub(super) fn act(app: &mut App, snapshot: &Snapshot, entry: &Entry) -> Vec<Effe
 pub fn update(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect> {
     match action {
         Action::Show(view) => return show(app, view),
+        Action::Suspend => return vec![Effect::Suspend],
         Action::Help => app.layers.push(Layer::Help { scroll: 0 }),
         Action::Palette => app.layers.push(Layer::Palette(Palette::default())),
         Action::Close => close(app),
