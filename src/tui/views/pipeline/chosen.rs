@@ -135,7 +135,11 @@ impl Part<'_> {
 
     /// What a queue does when it is full, and what it did so far.
     fn account(&self, edge: &EdgeTelemetry) -> Row {
+        let (from, _) = ends(&edge.id);
+        let stages = &self.scene.snapshot.telemetry.stages;
+        let cannot_wait = stages.iter().any(|stage| *stage.id == *from && stage.waits);
         let policy = match edge.policy {
+            Overflow::Block if cannot_wait => "when full samples are lost, its source cannot wait",
             Overflow::Block => "when full the stage before waits",
             Overflow::DropOldest => "when full it drops the oldest",
             Overflow::DropNewest => "when full it drops the newest",
