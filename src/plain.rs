@@ -2,12 +2,11 @@
 //! for logs, and for terminals that can do nothing else: never a control code.
 mod command;
 mod status;
+mod typed;
 mod values;
 
 use std::{
-    io::{BufRead, Read, Write},
-    sync::mpsc::{Receiver, Sender, channel},
-    thread,
+    io::Write,
     time::{Duration, Instant},
 };
 
@@ -16,6 +15,7 @@ use wavedeck_plane::PipelineState;
 
 use self::{
     command::{Command, HELP},
+    typed::Typed,
     values::Values,
 };
 use crate::{session::Session, signals::Signals, snapshot::Snapshot, summary::EndedBy, tui::scale};
@@ -24,8 +24,6 @@ use crate::{session::Session, signals::Signals, snapshot::Snapshot, summary::End
 const LOOK: Duration = Duration::from_millis(50);
 /// Shortest time between two status lines.
 const SHORTEST: Duration = Duration::from_millis(100);
-/// Longest command in bytes.
-const MAX_COMMAND: u64 = 4096;
 /// Who asks, for logs and edit journals.
 const BY: &str = "plain";
 
@@ -43,13 +41,10 @@ pub struct PlainOptions {
 /// Tells of a session until it ends: by signal, by time, by its sources, by a fault, by the word `quit`. After a
 /// hang-up a recording goes on without lines until then.
 pub fn wait(session: &Session, options: &PlainOptions, signals: &Signals) -> EndedBy {
-    let (sender, typed) = channel();
-    read_commands(sender.clone());
     let snapshot = session.snapshot();
     let mut teller = Teller {
         session,
-        // A sender of our own: the end of what is typed is not the end of the session.
-        typed: Typed { typed, _sender: sender },
+        typed: Typed::begin(),
         values: Values::default(),
         next_log: 0,
         ascii: options.ascii,
@@ -102,35 +97,6 @@ pub fn wait(session: &Session, options: &PlainOptions, signals: &Signals) -> End
 enum Next {
     Continue,
     Quit,
-}
-
-/// Lines typed, and a sender that keeps the channel open.
-struct Typed {
-    typed: Receiver<String>,
-    _sender: Sender<String>,
-}
-
-impl Typed {
-    fn within(&self, time: Duration) -> Option<String> {
-        self.typed.recv_timeout(time).ok()
-    }
-}
-
-/// Reads what is typed in a thread of its own, which waits for lines as long as the program runs.
-fn read_commands(sender: Sender<String>) {
-    let read = move || {
-        let mut input = std::io::stdin().lock();
-        let mut line = Vec::new();
-        while input.by_ref().take(MAX_COMMAND).read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
-            if sender.send(String::from_utf8_lossy(&line).trim().to_owned()).is_err() {
-                return;
-            }
-            line.clear();
-        }
-    };
-    if let Err(error) = thread::Builder::new().name("commands".into()).spawn(read) {
-        tracing::warn!(%error, "no commands can be typed");
-    }
 }
 
 /// Says lines and does what is typed.

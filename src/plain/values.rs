@@ -72,7 +72,12 @@ impl Values {
     pub(super) fn follow(&mut self, session: &Session, snapshot: &Snapshot) {
         if self.generation != Some(snapshot.generation) {
             self.generation = Some(snapshot.generation);
-            self.look_at(session, default_output(snapshot).cloned());
+            let before = self.output.take();
+            let same = |output: &&OutputInfo| {
+                before.as_ref().is_some_and(|before| before.stage == output.stage && before.port == output.port)
+            };
+            let output = snapshot.outputs.iter().find(same).or_else(|| default_output(snapshot));
+            self.look_at(session, output.cloned());
         } else if let (None, Some(output)) = (&self.tap, &self.output) {
             self.tap = session.tap(&output.stage, output.port);
         }

@@ -20,13 +20,13 @@ use super::{
     time,
 };
 
-/// Columns of the name before a row of signs.
-const NAME: usize = 10;
+/// Columns of the name before a row of signs, with little room and with much.
+const NAME: (usize, usize) = (10, 22);
 /// Columns of the numbers behind it.
 const NUMBERS: usize = 34;
 
 /// Rows of signs at most for each history, where there is room.
-const TALLEST: usize = 4;
+const TALLEST: usize = 6;
 
 /// A line, and how urgent it is to show it where there is no room for all: 0 goes first.
 struct Row {
@@ -95,9 +95,10 @@ impl Part<'_> {
         numbers: Vec<Span<'static>>,
     ) -> Row {
         let theme = self.theme;
-        let columns = self.width.saturating_sub(1 + NAME + 1 + NUMBERS);
+        let name_columns = if self.width >= 100 { NAME.1 } else { NAME.0 };
+        let columns = self.width.saturating_sub(1 + name_columns + 1 + NUMBERS);
         let signs = spark(values, most, (columns, self.tall), theme);
-        let lead = |text: &str| span(format!(" {} ", pen::left(text, NAME, theme)), Role::Text, theme);
+        let lead = |text: &str| span(format!(" {} ", pen::left(text, name_columns, theme)), Role::Text, theme);
         let row = |signs: String| Line::from(vec![lead(""), span(signs, Role::Good, theme)]);
         let mut lines: Vec<Line<'static>> = signs.into_iter().map(row).collect();
         if let Some(last) = lines.last_mut() {
@@ -134,7 +135,11 @@ impl Part<'_> {
 
     /// What a queue does when it is full, and what it did so far.
     fn account(&self, edge: &EdgeTelemetry) -> Row {
+        let (from, _) = ends(&edge.id);
+        let stages = &self.scene.snapshot.telemetry.stages;
+        let cannot_wait = stages.iter().any(|stage| *stage.id == *from && stage.waits);
         let policy = match edge.policy {
+            Overflow::Block if cannot_wait => "when full samples are lost, its source cannot wait",
             Overflow::Block => "when full the stage before waits",
             Overflow::DropOldest => "when full it drops the oldest",
             Overflow::DropNewest => "when full it drops the newest",

@@ -29,14 +29,14 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, shown: &Shown<'_>, theme
         more = format!(", fullest {for_pools} of {}", pools.len());
     }
     let inner = pen::boxed(frame, area, &format!("Pools{more}{}", shown.since()), theme);
-    let gauge = if width >= 110 { 34 } else { 14 };
+    let (name, gauge) = if width >= 110 { (24, 34) } else { (14, 14) };
     let mut row = 0;
     for (index, pool) in by_fill.into_iter().take(for_pools) {
         let share = share(pool);
         let each = pool.bytes as f64 / f64::from(pool.capacity.max(1));
         let misses = if pool.misses > 0 { Role::Bad } else { Role::Dim };
         let mut spans =
-            vec![span(format!("   {} ", pen::left(&pen::plain(&pool.name, theme), 14, theme)), Role::Text, theme)];
+            vec![span(format!("   {} ", pen::left(&pen::plain(&pool.name, theme), name, theme)), Role::Text, theme)];
         spans.extend(pen::gauge(share, gauge, pen::fill_role(share), theme));
         spans.extend([
             span(pen::right(&pen::percent(share), 5, theme), Role::Text, theme),

@@ -127,6 +127,15 @@ fn the_chosen_stage_shows_its_last_minute() {
 }
 
 #[test]
+fn a_queue_behind_a_live_source_cannot_make_it_wait() {
+    let mut stand = Stand::new(fixtures::snapshot());
+    stand.app.stage = 1;
+    assert!(stand.text(80, 20, &ASCII).contains("its source cannot wait"));
+    stand.snapshot.telemetry.stages[0].waits = false;
+    assert!(stand.text(80, 20, &ASCII).contains("the stage before waits"));
+}
+
+#[test]
 fn losses_are_told_even_where_there_is_hardly_room() {
     let mut snapshot = fixtures::snapshot();
     snapshot.telemetry.stages[1].outputs[0].1.lost_overrun = 77;
