@@ -134,6 +134,14 @@ impl Pace {
         self.confirmed = self.sent;
     }
 
+    /// Time that an answer is still worth waiting for before the terminal is given back: a shell would take it for typed.
+    /// `None` if none is to come.
+    pub(super) fn patience_at_end(&self) -> Option<Duration> {
+        self.asked.filter(|_| self.answers != Answers::Never)?;
+        let usual = self.round_trip().unwrap_or(QUICK) * 2;
+        Some(usual.clamp(QUICK, STUCK))
+    }
+
     /// Time from a request to its answer, if there was one.
     pub(super) fn round_trip(&self) -> Option<Duration> {
         self.round_trip.map(|times| times.smooth)
@@ -253,6 +261,21 @@ mod tests {
         assert!(stand.write(10));
         stand.answer();
         assert_eq!(stand.pace.round_trip(), Some(Duration::from_millis(40)), "whose answer it is cannot be known");
+    }
+
+    #[test]
+    fn at_the_end_an_answer_is_waited_for_that_is_likely_to_come() {
+        let mut stand = Stand::new();
+        assert_eq!(stand.pace.patience_at_end(), None);
+        stand.round_trip(80);
+        assert_eq!(stand.pace.patience_at_end(), None);
+        stand.write(ASK_AFTER as usize);
+        assert_eq!(stand.pace.patience_at_end(), Some(Duration::from_millis(160)));
+
+        let mut mute = Stand::new();
+        mute.write(1);
+        mute.pass(3000);
+        assert_eq!(mute.pace.patience_at_end(), None);
     }
 
     #[test]
