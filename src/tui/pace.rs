@@ -17,6 +17,8 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 const FIRST_PATIENCE: Duration = Duration::from_secs(2);
 /// Time after which an answer is given up that used to come: it may be lost for good.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Time that an answer which is on its way is waited for at the end.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
 /// Round trips below this are no reason to draw less.
 const QUICK: Duration = Duration::from_millis(100);
 /// Round trips above this may be a reason to draw next to nothing.
@@ -137,9 +139,12 @@ impl Pace {
     /// Time that an answer is still worth waiting for before the terminal is given back: a shell would take it for typed.
     /// `None` if none is to come.
     pub(super) fn patience_at_end(&self) -> Option<Duration> {
-        self.asked.filter(|_| self.answers != Answers::Never)?;
-        let usual = self.round_trip().unwrap_or(QUICK) * 2;
-        Some(usual.clamp(QUICK, STUCK))
+        self.asked?;
+        match self.answers {
+            Answers::Untried => Some(QUICK),
+            Answers::Come => Some(LAST_PATIENCE),
+            Answers::Never => None,
+        }
     }
 
     /// Time from a request to its answer, if there was one.
@@ -270,7 +275,7 @@ mod tests {
         stand.round_trip(80);
         assert_eq!(stand.pace.patience_at_end(), None);
         stand.write(ASK_AFTER as usize);
-        assert_eq!(stand.pace.patience_at_end(), Some(Duration::from_millis(160)));
+        assert_eq!(stand.pace.patience_at_end(), Some(LAST_PATIENCE));
 
         let mut mute = Stand::new();
         mute.write(1);

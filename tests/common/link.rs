@@ -39,7 +39,6 @@ const FRAME_END: &[u8] = b"\x1b[?2026l";
 pub(crate) struct Link {
     seen: Arc<Mutex<Seen>>,
     upstream: Sender<(Instant, Vec<u8>)>,
-    typed: Arc<Mutex<Option<Instant>>>,
     _master: Box<dyn MasterPty + Send>,
     child: Box<dyn Child + Send + Sync>,
 }
@@ -109,10 +108,8 @@ impl Link {
         thread::spawn(move || swallow(reader, &downstream));
         let (shared, answer) = (seen.clone(), upstream.clone());
         thread::spawn(move || deliver(kind, &arriving, &shared, &answer));
-        let typed = Arc::new(Mutex::new(None));
-        let last = typed.clone();
-        thread::spawn(move || type_in(kind, &leaving, writer, &last));
-        Self { seen, upstream, typed, _master: pair.master, child }
+        thread::spawn(move || type_in(kind, &leaving, writer));
+        Self { seen, upstream, _master: pair.master, child }
     }
 
     /// Types at the terminal.
@@ -164,11 +161,6 @@ impl Link {
     /// From now on the terminal does not answer any more.
     pub(crate) fn mute(&self) {
         self.with(|seen| seen.parser.callbacks_mut().answers = false);
-    }
-
-    /// When anything, keys or answers, last came out at the program's end.
-    pub(crate) fn last_typed(&self) -> Option<Instant> {
-        *self.typed.lock().expect("no panic")
     }
 
     /// True while the program runs.
@@ -249,15 +241,9 @@ fn count(bytes: &[u8], part: &[u8]) -> u64 {
     bytes.windows(part.len()).filter(|window| *window == part).count() as u64
 }
 
-fn type_in(
-    kind: Kind,
-    leaving: &Receiver<(Instant, Vec<u8>)>,
-    mut writer: Box<dyn Write + Send>,
-    last: &Mutex<Option<Instant>>,
-) {
+fn type_in(kind: Kind, leaving: &Receiver<(Instant, Vec<u8>)>, mut writer: Box<dyn Write + Send>) {
     for (typed, bytes) in leaving {
         sleep_until(typed + kind.round_trip / 2);
-        *last.lock().expect("no panic") = Some(Instant::now());
         if writer.write_all(&bytes).and_then(|()| writer.flush()).is_err() {
             return;
         }
