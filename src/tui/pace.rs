@@ -85,6 +85,12 @@ impl Pace {
         }
     }
 
+    /// When the frame after the one that was due and is drawn now is due: frames that a key asked for do not put off
+    /// those that are to come.
+    pub(super) fn after(&self, due: Instant, now: Instant) -> Instant {
+        (due + self.frame_time()).clamp(now, now + self.frame_time())
+    }
+
     /// True if the link is not known to be behind.
     pub(super) fn may_draw(&self) -> bool {
         self.answers == Answers::Never || self.asked.is_none() || self.sent - self.confirmed <= CREDIT
@@ -319,6 +325,14 @@ mod tests {
             stand.round_trip(3000);
         }
         assert_eq!(stand.pace.frame_time(), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn frames_keep_their_rate_whatever_comes_between() {
+        let Stand { pace, now } = Stand::new();
+        assert_eq!(pace.after(now - FRAME / 4, now), now + FRAME * 3 / 4, "a little late: the rate is kept");
+        assert_eq!(pace.after(now - FRAME * 9, now), now, "far too late: nothing is made up for");
+        assert_eq!(pace.after(now + FRAME / 2, now), now + FRAME, "a key was pressed before it was due");
     }
 
     #[test]

@@ -201,7 +201,7 @@ impl<'a> Desk<'a> {
 
     fn draw(&mut self, terminal: &mut Terminal, now: Instant) -> Result<(), Gone> {
         let mut bytes = self.paint();
-        self.next_frame = (self.next_frame + self.pace.frame_time()).max(now);
+        self.next_frame = self.pace.after(self.next_frame, now);
         (self.is_dirty, self.is_urgent) = (false, false);
         if !bytes.is_empty() && self.pace.wrote(bytes.len(), now) {
             bytes.extend_from_slice(pace::REQUEST);
