@@ -1,4 +1,5 @@
 //! The screen over links that carry less than it would like to send.
+mod common;
 #[path = "common/link.rs"]
 mod link;
 
@@ -8,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use common::{recorded_bytes, wait_until};
 use link::{Kind, LOCAL, Link, SLOW};
 use serde_json::json;
 
@@ -19,8 +21,9 @@ fn start(kind: Kind, home: &Path) -> Link {
     let config = home.join("config.json");
     let text = json!({ "version": 1, "name": "far",
         "stages": [{ "id": "board", "type": "synthetic",
-            "params": { "channels": 32, "rate_hz": 250.0, "signal": "demo" } }],
-        "connections": [] });
+            "params": { "channels": 32, "rate_hz": 250.0, "signal": "demo" } },
+            { "id": "rec", "type": "record", "params": { "dir": home.join("rec") } }],
+        "connections": [{ "from": "board.out", "to": "rec.raw", "capacity": 200 }] });
     std::fs::write(&config, text.to_string()).expect("written");
     let link = Link::start(kind, home, 200, 60, &["run", config.to_str().expect("UTF-8"), "--fps", "60"]);
     link.wait_for("READY");
@@ -65,4 +68,41 @@ fn a_terminal_that_does_not_answer_is_drawn_to_all_the_same() {
         thread::sleep(Duration::from_millis(20));
     }
     assert!(link.text().contains(" fps ") && !link.text().contains("rtt"), "{}", link.text());
+}
+
+#[test]
+fn a_key_acts_while_the_screen_waits_for_the_link() {
+    let home = tempfile::tempdir().expect("a folder");
+    let link = start(LOCAL, home.path());
+    link.wait_for("rtt");
+    link.mute();
+    let mut before = 0;
+    wait_until("nothing more is drawn", || {
+        thread::sleep(Duration::from_millis(500));
+        std::mem::replace(&mut before, link.counts().0) == link.counts().0
+    });
+
+    link.press("R");
+
+    wait_until("a recording", || recorded_bytes(&home.path().join("rec")) > 0);
+    assert_eq!(link.counts().0, before, "the screen still waits");
+}
+
+#[test]
+fn no_answer_of_the_terminal_is_left_for_the_shell() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut link = start(Kind { bytes_per_s: None, ..SLOW }, home.path());
+    link.wait_for("rtt");
+
+    // A screen full of waves, after which the terminal is asked, and the end before it can answer.
+    link.press("5");
+    thread::sleep(Duration::from_secs(1));
+    link.press("1");
+    thread::sleep(Duration::from_millis(40));
+    link.press("q");
+    wait_until("the end", || !link.runs());
+    thread::sleep(Duration::from_secs(1));
+
+    // Whatever is sent to a shell's terminal is echoed.
+    assert!(!link.text().contains("2;1R"), "{}", link.text());
 }

@@ -17,6 +17,8 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 const FIRST_PATIENCE: Duration = Duration::from_secs(2);
 /// Time after which an answer is given up that used to come: it may be lost for good.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Time that an answer which is on its way is waited for at the end.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
 /// Round trips below this are no reason to draw less.
 const QUICK: Duration = Duration::from_millis(100);
 /// Round trips above this may be a reason to draw next to nothing.
@@ -88,6 +90,12 @@ impl Pace {
         self.step > 0
     }
 
+    /// When the frame after the one that was due and is drawn now is due: frames that a key asked for do not put off
+    /// those that are to come.
+    pub(super) fn after(&self, due: Instant, now: Instant) -> Instant {
+        (due + self.frame_time()).clamp(now, now + self.frame_time())
+    }
+
     /// True if the link is not known to be behind.
     pub(super) fn may_draw(&self) -> bool {
         self.answers == Answers::Never || self.asked.is_none() || self.sent - self.confirmed <= CREDIT
@@ -137,6 +145,17 @@ impl Pace {
     pub(super) fn begin_anew(&mut self) {
         self.is_doubtful |= self.asked.take().is_some();
         self.confirmed = self.sent;
+    }
+
+    /// Time that an answer is still worth waiting for before the terminal is given back: a shell would take it for typed.
+    /// `None` if none is to come.
+    pub(super) fn patience_at_end(&self) -> Option<Duration> {
+        self.asked?;
+        match self.answers {
+            Answers::Untried => Some(QUICK),
+            Answers::Come => Some(LAST_PATIENCE),
+            Answers::Never => None,
+        }
     }
 
     /// Time from a request to its answer, if there was one.
@@ -261,6 +280,21 @@ mod tests {
     }
 
     #[test]
+    fn at_the_end_an_answer_is_waited_for_that_is_likely_to_come() {
+        let mut stand = Stand::new();
+        assert_eq!(stand.pace.patience_at_end(), None);
+        stand.round_trip(80);
+        assert_eq!(stand.pace.patience_at_end(), None);
+        stand.write(ASK_AFTER as usize);
+        assert_eq!(stand.pace.patience_at_end(), Some(LAST_PATIENCE));
+
+        let mut mute = Stand::new();
+        mute.write(1);
+        mute.pass(3000);
+        assert_eq!(mute.pace.patience_at_end(), None);
+    }
+
+    #[test]
     fn an_answer_to_nothing_is_nothing() {
         let mut stand = Stand::new();
         stand.answer();
@@ -296,6 +330,14 @@ mod tests {
             stand.round_trip(3000);
         }
         assert_eq!(stand.pace.frame_time(), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn frames_keep_their_rate_whatever_comes_between() {
+        let Stand { pace, now } = Stand::new();
+        assert_eq!(pace.after(now - FRAME / 4, now), now + FRAME * 3 / 4, "a little late: the rate is kept");
+        assert_eq!(pace.after(now - FRAME * 9, now), now, "far too late: nothing is made up for");
+        assert_eq!(pace.after(now + FRAME / 2, now), now + FRAME, "a key was pressed before it was due");
     }
 
     #[test]

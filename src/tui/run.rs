@@ -98,6 +98,14 @@ impl<'a> Desk<'a> {
         if self.has_mouse {
             terminal.listen_to_mouse();
         }
+        let outcome = self.work_to_the_end(terminal, signals);
+        if !matches!(outcome, Ok(Outcome::HungUp)) {
+            self.await_answer(terminal);
+        }
+        outcome
+    }
+
+    fn work_to_the_end(&mut self, terminal: &mut Terminal, signals: &Signals) -> anyhow::Result<Outcome> {
         loop {
             if signals.has_hung_up() {
                 return Ok(Outcome::HungUp);
@@ -119,10 +127,26 @@ impl<'a> Desk<'a> {
                 Turn::Next(Next::Quit) => return Ok(Outcome::Quit),
                 Turn::Next(Next::Detach) => return Ok(Outcome::Detached),
                 Turn::Next(Next::Suspend) => {
+                    self.await_answer(terminal);
                     terminal.stop_process()?;
                     self.after_signal(terminal)?;
                 }
                 Turn::Next(Next::Continue) => {}
+            }
+        }
+    }
+
+    /// Waits a little for an answer that is on its way: whoever has the terminal next would take it for typed.
+    fn await_answer(&mut self, terminal: &mut Terminal) {
+        let begin = Instant::now();
+        while let Some(rest) = self.pace.patience_at_end().and_then(|time| time.checked_sub(begin.elapsed())) {
+            let ready = terminal.wait(rest);
+            let Ok(bytes) = (if ready.input { terminal.read() } else { Ok(Vec::new()) }) else { return };
+            // What is typed now is too late.
+            self.decoder.feed(&bytes);
+            (0..self.decoder.take_reports()).for_each(|_| self.pace.answered(Instant::now()));
+            if ready.hung_up || terminal.push().is_err() {
+                return;
             }
         }
     }
@@ -191,7 +215,7 @@ impl<'a> Desk<'a> {
 
     fn draw(&mut self, terminal: &mut Terminal, now: Instant) -> Result<(), Gone> {
         let mut bytes = self.paint();
-        self.next_frame = (self.next_frame + self.pace.frame_time()).max(now);
+        self.next_frame = self.pace.after(self.next_frame, now);
         (self.is_dirty, self.is_urgent) = (false, false);
         if !bytes.is_empty() && self.pace.wrote(bytes.len(), now) {
             bytes.extend_from_slice(pace::REQUEST);
@@ -269,6 +293,7 @@ impl<'a> Desk<'a> {
     fn after_signal(&mut self, terminal: &mut Terminal) -> io::Result<()> {
         if terminal.stop_was_asked() {
             if matches!(self.snapshot.recording, RecordingState::Idle | RecordingState::Failed) {
+                self.await_answer(terminal);
                 terminal.stop_process()?;
             } else {
                 self.app.say(Level::Warn, "not suspended: the recording would lose what comes meanwhile");

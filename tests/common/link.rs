@@ -37,7 +37,6 @@ const FRAME_END: &[u8] = b"\x1b[?2026l";
 
 /// A terminal with the program in it, far away.
 pub(crate) struct Link {
-    kind: Kind,
     seen: Arc<Mutex<Seen>>,
     upstream: Sender<(Instant, Vec<u8>)>,
     _master: Box<dyn MasterPty + Send>,
@@ -110,7 +109,7 @@ impl Link {
         let (shared, answer) = (seen.clone(), upstream.clone());
         thread::spawn(move || deliver(kind, &arriving, &shared, &answer));
         thread::spawn(move || type_in(kind, &leaving, writer));
-        Self { kind, seen, upstream, _master: pair.master, child }
+        Self { seen, upstream, _master: pair.master, child }
     }
 
     /// Types at the terminal.
@@ -159,14 +158,19 @@ impl Link {
         self.with(|seen| std::mem::take(&mut seen.worst_delay))
     }
 
+    /// From now on the terminal does not answer any more.
+    pub(crate) fn mute(&self) {
+        self.with(|seen| seen.parser.callbacks_mut().answers = false);
+    }
+
+    /// True while the program runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
     /// Process of the program.
     pub(crate) fn process(&self) -> u32 {
         self.child.process_id().expect("it runs")
-    }
-
-    /// The link this is.
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
     }
 
     fn with<R>(&self, look: impl FnOnce(&mut Seen) -> R) -> R {
