@@ -8,7 +8,7 @@ use wavedeck_api::{
     signal::StreamSpec,
     stage::Level,
 };
-use wavedeck_plane::{PipelineState, Telemetry};
+use wavedeck_plane::{PipelineState, StageState, Telemetry};
 
 /// Everything but waveforms.
 #[derive(Clone, Debug, Serialize)]
@@ -86,6 +86,12 @@ pub struct StageParams {
 }
 
 impl Snapshot {
+    /// The first stage that was disabled after a fault.
+    pub fn failed_stage(&self) -> Option<&str> {
+        let failed = self.telemetry.stages.iter().find(|stage| stage.state == StageState::Failed);
+        failed.map(|stage| &*stage.id)
+    }
+
     /// Why a parameter cannot change now, or `None` if it can. A fixed one changes by a restart of the pipeline, which
     /// an open recording forbids.
     pub fn why_locked(&self, spec: &ParamSpec) -> Option<&'static str> {

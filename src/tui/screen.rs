@@ -127,12 +127,22 @@ fn message(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) 
         pen::line(frame, area, 0, Line::from(span(pen::fit(&text, width, theme), role, theme)));
         return;
     }
-    if let Some((source, time)) = app.silence.longest() {
-        let said = scene.snapshot.log.iter().rev().find(|entry| *entry.from == *source);
-        let why = said.map_or_else(|| "is its device on and connected?".to_owned(), |entry| entry.text.to_string());
+    let said = |stage: &str| {
+        let said = scene.snapshot.log.iter().rev().find(|entry| *entry.from == *stage);
+        said.map(|entry| entry.text.to_string())
+    };
+    let trouble = if let Some(stage) = scene.snapshot.failed_stage() {
+        let why = said(stage).unwrap_or_else(|| "the log says why".to_owned());
+        Some(format!("{stage} is out, the rest goes on; a new start brings it back: {why}"))
+    } else {
+        app.silence.longest().map(|(source, time)| {
+            let why = said(source).unwrap_or_else(|| "is its device on and connected?".to_owned());
+            format!("{source} sends nothing for {} s: {why}", time.as_secs())
+        })
+    };
+    if let Some(trouble) = trouble {
         let (sign, role) = level(Level::Error);
-        let text = format!(" {sign}{source} sends nothing for {} s: {why}", time.as_secs());
-        let text = pen::fit(&pen::plain(&text, theme), width, theme);
+        let text = pen::fit(&pen::plain(&format!(" {sign}{trouble}"), theme), width, theme);
         pen::line(frame, area, 0, Line::from(span(text, role, theme)));
         return;
     }

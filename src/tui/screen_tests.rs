@@ -524,5 +524,16 @@ fn what_the_screen_costs_is_told_where_there_is_room() {
     }
 }
 
+#[test]
+fn a_stage_that_is_out_is_named_in_words_on_every_view() {
+    let mut snapshot = fixtures::recording();
+    snapshot.telemetry.stages[1].state = wavedeck_plane::StageState::Failed;
+    for view in View::ALL {
+        let text = showing(snapshot.clone(), view, 80, 24).text(&ASCII);
+        assert!(first_line(&text).contains("clean FAILED") && first_line(&text).contains("REC"), "{text}");
+        assert!(text.contains("clean is out, the rest goes on"), "{text}");
+    }
+}
+
 #[path = "screen_pictures.rs"]
 mod pictures;

@@ -86,6 +86,7 @@ fn items(scene: &Scene<'_>, wide: bool, theme: &Theme) -> Vec<Item> {
     let snapshot = scene.snapshot;
     let mut items = Vec::new();
     let mut add = |rank: u8, text: String, role: Role| items.push(Item { rank, text: pen::plain(&text, theme), role });
+    let name_width = if wide { 32 } else { 12 };
     let is_open = matches!(snapshot.recording, RecordingState::Recording | RecordingState::Paused);
     match snapshot.pipeline {
         PipelineState::Paused if is_open => add(0, "PIPELINE PAUSED".into(), Role::Held),
@@ -93,10 +94,12 @@ fn items(scene: &Scene<'_>, wide: bool, theme: &Theme) -> Vec<Item> {
         PipelineState::Stopped | PipelineState::Draining if is_open => add(0, "PIPELINE ENDED".into(), Role::Alarm),
         _ => {}
     }
+    if let Some(stage) = snapshot.failed_stage() {
+        add(0, format!(" {} FAILED ", pen::fit(stage, name_width, theme)), Role::Alarm);
+    }
     if let Some((_, time)) = scene.app.silence.longest() {
         add(0, format!(" NO DATA {} s ", time.as_secs()), Role::Alarm);
     }
-    let name_width = if wide { 32 } else { 12 };
     match &snapshot.transport {
         Some(t) => {
             let position = scale::clock(t.position_s, Tenths::Shown);
