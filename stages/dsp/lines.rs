@@ -15,6 +15,8 @@ pub struct Peak {
 
 /// Least height of a peak over its surroundings, in dB.
 const LEAST_OVER_DB: f64 = 10.0;
+/// Least density of a peak as a part of the strongest bin.
+const ROUNDING: f64 = 1e-9;
 /// Bins that a line is wide through a Hann window, to each side.
 const SIDE: usize = 2;
 
@@ -45,6 +47,9 @@ pub fn peaks(density: &[f32], bin_hz: f64, most: usize) -> Vec<Peak> {
         let power: f64 = line.iter().map(|value| f64::from((value - *floor).max(0.0))).sum::<f64>() * bin_hz;
         found.push(Peak { hz: (bin as f64 + shift) * bin_hz, density: f64::from(here), rms: power.sqrt(), over_db });
     }
+    // Far below the strongest bin there is only what the arithmetic of 32 bits leaves.
+    let strongest = density.iter().copied().fold(0.0, f32::max);
+    found.retain(|peak: &Peak| peak.density > f64::from(strongest) * ROUNDING);
     found.sort_by(|a, b| b.rms.total_cmp(&a.rms));
     found.truncate(most);
     found
@@ -80,6 +85,13 @@ mod tests {
         // 49 + 99 + 49 over the noise, half a hertz each.
         assert!((found[0].rms - (197.0_f64 / 2.0).sqrt()).abs() < 1e-6, "{found:?}");
         assert!((found[0].over_db - 20.0).abs() < 1e-6, "{found:?}");
+    }
+
+    #[test]
+    fn what_rounding_leaves_is_no_line() {
+        let mut density: Vec<f32> = vec![1e-12; 257];
+        (density[40], density[200]) = (100.0, 1e-10);
+        assert_eq!(peaks(&density, 0.5, 3).iter().map(|peak| peak.hz).collect::<Vec<_>>(), [20.0]);
     }
 
     #[test]
