@@ -154,7 +154,8 @@ impl<'a> Desk<'a> {
     fn time_to_wait(&self, now: Instant, can_draw: bool) -> Duration {
         let mut until = self.next_look;
         if can_draw && self.shows_motion() {
-            until = until.min(self.next_frame);
+            // A look waits for the frame that shows it, unless frames are rare.
+            until = self.next_frame.min(until + LOOK);
         }
         let mut wait = until.saturating_duration_since(now);
         if self.decoder.is_waiting() {
@@ -206,9 +207,16 @@ impl<'a> Desk<'a> {
         }
         self.is_urgent |= was_touched;
         // A terminal that has not taken what it was sent gets nothing more: it would only fall behind further.
-        let is_due = self.is_urgent || (self.is_dirty && now >= self.next_frame);
-        if is_due && terminal.is_clear() && self.pace.may_draw() && self.draw(terminal, now).is_err() {
-            return Ok(Turn::Gone);
+        let is_time = now >= self.next_frame;
+        if terminal.is_clear() && self.pace.may_draw() {
+            if self.is_urgent || (self.is_dirty && is_time) {
+                if self.draw(terminal, now).is_err() {
+                    return Ok(Turn::Gone);
+                }
+            } else if is_time {
+                // Nothing came for this frame yet: a little later, and not without a pause.
+                self.next_frame = now + self.pace.frame_time() / 4;
+            }
         }
         Ok(Turn::On)
     }
