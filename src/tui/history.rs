@@ -301,44 +301,52 @@ impl History {
         self.first.unwrap_or(self.end).max(self.end.saturating_sub(held))
     }
 
-    /// Fills `columns` with what a channel was at each column of the sweep.
-    pub fn columns(&self, channel: usize, sweep: &Sweep, columns: &mut Vec<Column>) {
-        columns.clear();
+    /// What each of some channels was at each column of the sweep. All at once: they lie beside each other in memory, and
+    /// where the columns lie is the same for all.
+    pub fn columns(&self, channels: &[usize], sweep: &Sweep) -> Vec<Vec<Column>> {
+        let mut all = vec![Vec::with_capacity(sweep.dots); channels.len()];
         let (Some(first), Some(level)) = (self.first, self.levels.get(sweep.level)) else {
-            columns.resize(sweep.dots, Column::Empty);
-            return;
+            all.iter_mut().for_each(|columns| columns.resize(sweep.dots, Column::Empty));
+            return all;
         };
-        let mut before: Option<(f32, f32)> = None;
+        let mut before: Vec<Option<(f32, f32)>> = vec![None; channels.len()];
+        let mut ranges = vec![NOTHING; channels.len()];
         for dot in 0..sweep.dots {
             let frames = sweep.frames_of(dot);
             if dot == sweep.cursor + 1 {
-                before = None;
+                before.fill(None);
             }
             if frames.end <= first || frames.start >= sweep.end {
-                columns.push(Column::Empty);
+                all.iter_mut().for_each(|columns| columns.push(Column::Empty));
                 continue;
             }
-            let mut range = NOTHING;
+            ranges.fill(NOTHING);
             for bin in frames.start.div_ceil(level.frames)..frames.end.div_ceil(level.frames) {
-                if let Some(held) = level.bin(bin).and_then(|held| held.get(channel)) {
-                    range = (range.0.min(held.0), range.1.max(held.1));
+                let Some(held) = level.bin(bin) else { continue };
+                for (range, channel) in ranges.iter_mut().zip(channels) {
+                    if let Some(held) = held.get(*channel) {
+                        *range = (range.0.min(held.0), range.1.max(held.1));
+                    }
                 }
             }
-            let column = if range.0 <= range.1 {
-                before = Some(range);
-                Column::Range { min: range.0, max: range.1 }
-            } else if self.has_gap_in(frames.start, frames.end) {
-                before = None;
-                Column::Gap
-            } else {
-                // Fewer samples than dots: the last value holds until the next.
-                before.map_or(Column::Empty, |(min, max)| {
-                    let middle = f32::midpoint(min, max);
-                    Column::Range { min: middle, max: middle }
-                })
-            };
-            columns.push(column);
+            let mut is_gap = None;
+            for ((columns, range), before) in all.iter_mut().zip(&ranges).zip(&mut before) {
+                columns.push(if range.0 <= range.1 {
+                    *before = Some(*range);
+                    Column::Range { min: range.0, max: range.1 }
+                } else if *is_gap.get_or_insert_with(|| self.has_gap_in(frames.start, frames.end)) {
+                    *before = None;
+                    Column::Gap
+                } else {
+                    // Fewer samples than dots: the last value holds until the next.
+                    before.map_or(Column::Empty, |(min, max)| {
+                        let middle = f32::midpoint(min, max);
+                        Column::Range { min: middle, max: middle }
+                    })
+                });
+            }
         }
+        all
     }
 
     /// True if a sample is missing in `first..end`.

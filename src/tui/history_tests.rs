@@ -6,8 +6,7 @@ fn history(rate_hz: f64) -> History {
 
 fn columns(history: &History, seconds: f64, dots: usize) -> (Sweep, Vec<Column>) {
     let sweep = history.sweep(seconds, dots);
-    let mut columns = Vec::new();
-    history.columns(1, &sweep, &mut columns);
+    let columns = history.columns(&[1], &sweep).remove(0);
     (sweep, columns)
 }
 

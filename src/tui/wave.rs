@@ -141,8 +141,7 @@ mod tests {
         let mut history = History::new(&fixtures::stream(1, 100.0));
         fixtures::feed(&mut history, 0, (seconds * 100.0) as u64, |sample, _| value(sample));
         let sweep = history.sweep(2.0, usize::from(width) * 2);
-        let mut columns = Vec::new();
-        history.columns(0, &sweep, &mut columns);
+        let columns = history.columns(&[0], &sweep).remove(0);
         let theme = Theme { colour: Colour::None, glyphs, is_light: false };
         let lane = Lane { scale: 2.0, middle: 0.0, is_chosen: false };
         let area = Rect::new(0, 0, width, height);
@@ -191,8 +190,7 @@ mod tests {
         fixtures::feed(&mut history, 0, 50, |_, _| 0.0);
         fixtures::feed(&mut history, 150, 200, |_, _| 0.0);
         let sweep = history.sweep(2.0, 16);
-        let mut columns = Vec::new();
-        history.columns(0, &sweep, &mut columns);
+        let columns = history.columns(&[0], &sweep).remove(0);
         let theme = Theme { colour: Colour::None, glyphs: Glyphs::Ascii, is_light: false };
         let lane = Lane { scale: 2.0, middle: 0.0, is_chosen: false };
         let mut buffer = Buffer::empty(Rect::new(0, 0, 8, 1));

@@ -55,9 +55,9 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
     let count = u16::try_from(page.len().max(1)).unwrap_or(u16::MAX);
     // Rows that do not divide evenly go to the first lanes.
     let (rows, spare) = ((lanes.height / count).max(1), lanes.height % count);
-    let mut columns = Vec::new();
+    let columns = history.columns(&page, &sweep);
     let mut y = lanes.y;
-    for (at, channel) in (0_u16..).zip(page) {
+    for ((at, channel), columns) in (0_u16..).zip(page).zip(&columns) {
         let height = if lanes.height > count { rows + u16::from(at < spare) } else { rows };
         let lane = Rect { y, height, ..lanes }.intersection(lanes);
         y += height;
@@ -65,11 +65,10 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
         let wave = Rect { x: lane.x + LEFT.min(lane.width), width, ..lane };
         let (first, samples) = sweep.whole();
         scene.regions.add(lane, Click::Channel(channel, mouse::Span { left: LEFT, width, first, samples }));
-        history.columns(channel, &sweep, &mut columns);
         let Some(settings) = scene.app.lanes.all.get(channel) else { continue };
         let style = theme.style(Role::Lane(channel));
         let pen = Pen { sweep: &sweep, lane: *settings, style, theme, is_frozen: scene.app.is_frozen };
-        pen.draw(frame.buffer_mut(), wave, &columns);
+        pen.draw(frame.buffer_mut(), wave, columns);
     }
     cursors::draw(frame, Rect { x: lanes.x + LEFT.min(lanes.width), width, ..lanes }, scene, &sweep, theme);
     let axis = Rect { x: foot.x + LEFT.min(foot.width), width, ..foot };
