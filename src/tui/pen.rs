@@ -112,6 +112,15 @@ pub(super) fn line(frame: &mut Frame<'_>, area: Rect, row: u16, line: Line<'_>) 
     }
 }
 
+/// Writes one sign to a cell, each with a meaning; what does not fit is cut off.
+pub(super) fn cells(frame: &mut Frame<'_>, area: Rect, cells: &[(char, Role)], theme: &Theme) {
+    for (x, (sign, role)) in (area.x..area.right()).zip(cells) {
+        if let Some(cell) = frame.buffer_mut().cell_mut((x, area.y)).filter(|_| area.height > 0) {
+            cell.set_char(*sign).set_style(theme.style(*role));
+        }
+    }
+}
+
 /// A piece of text with a meaning.
 pub(super) fn span(text: impl Into<String>, role: Role, theme: &Theme) -> Span<'static> {
     Span::styled(text.into(), theme.style(role))

@@ -183,8 +183,7 @@ fn time_axis(frame: &mut Frame<'_>, area: Rect, sweep: &Sweep, scene: &Scene<'_>
             names.push(span(format!("{} {}  ", signs.marker, pen::plain(&mark.label, theme)), Role::Warn, theme));
         }
     }
-    let line: Vec<Span<'_>> = cells.iter().map(|(c, role)| span(c.to_string(), *role, theme)).collect();
-    pen::line(frame, area, 0, Line::from(line));
+    pen::cells(frame, area, &cells, theme);
     // The newest names matter most.
     let mut room = width;
     let newest: Vec<Span<'_>> = names

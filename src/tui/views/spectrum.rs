@@ -1,9 +1,5 @@
 //! The spectrum of the chosen channel: density over frequency, how it was lately, its peaks and the power of its bands.
-use ratatui::{
-    Frame,
-    layout::Rect,
-    text::{Line, Span},
-};
+use ratatui::{Frame, layout::Rect, text::Line};
 use wavedeck_api::signal::ChannelSpec;
 use wavedeck_stages::dsp::lines::{Peak, decibels, peaks, power};
 
@@ -217,8 +213,7 @@ fn frequencies(frame: &mut Frame<'_>, area: Rect, top_hz: f64, peaks: &[Peak], t
     }
     let unit = " Hz";
     cells.iter_mut().skip(width - unit.len()).zip(unit.chars()).for_each(|(cell, c)| *cell = (c, Role::Text));
-    let line: Vec<Span<'_>> = cells.iter().map(|(c, role)| span(c.to_string(), *role, theme)).collect();
-    pen::line(frame, area, 0, Line::from(line));
+    pen::cells(frame, area, &cells, theme);
 }
 
 /// The last minute, newest where the cursor is: it sweeps as waves do, so that a column is drawn once.
