@@ -140,7 +140,7 @@ fn recorded_s(screen: &Screen) -> Option<u64> {
 fn assert_alive(screen: &mut Screen, recording_for: Duration) {
     wait_until("the header is of now", || recorded_s(screen).is_some_and(|shown| shown >= recording_for.as_secs()));
     screen.press("?");
-    screen.wait_for("start a recording");
+    screen.wait_for("Keys, lines");
     screen.press("\x1b");
     wait_until("the waves", || screen.text().chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)));
 }

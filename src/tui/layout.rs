@@ -22,6 +22,10 @@ pub struct LaneRoom {
 pub const SMALLEST: Size = Size { width: 60, height: 16 };
 /// Rows of a lane at least, unless lanes are dense.
 pub const LANE_ROWS: u16 = 2;
+/// Columns at the left of a lane, for its name and scale.
+pub const LANE_LEFT: u16 = 9;
+/// Columns at the right of a lane, for its value.
+pub const LANE_RIGHT: u16 = 10;
 /// Columns of the side panel.
 pub const SIDE_COLUMNS: u16 = 42;
 /// Rows of the log panel, its frame included.
@@ -52,6 +56,13 @@ impl Size {
     pub fn body_rows(self) -> u16 {
         let log = if self.has_log_panel() { LOG_ROWS } else { 0 };
         self.height.saturating_sub(4 + log)
+    }
+
+    /// Columns of the waves, two dots each.
+    pub fn wave_columns(self) -> u16 {
+        let side = if self.has_side_panel() { SIDE_COLUMNS } else { 0 };
+        let frame = if self.has_frames() { 2 } else { 0 };
+        self.width.saturating_sub(side + frame + LANE_LEFT + LANE_RIGHT)
     }
 
     /// Rows for lanes and below them.

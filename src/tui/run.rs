@@ -58,6 +58,8 @@ pub(super) struct Desk<'a> {
     is_dirty: bool,
     /// Something was pressed, and what it did is to be seen at once.
     is_urgent: bool,
+    /// Where the waves ended in the last frame.
+    drawn_dot: u64,
 }
 
 impl<'a> Desk<'a> {
@@ -89,6 +91,7 @@ impl<'a> Desk<'a> {
             next_frame: now,
             is_dirty: true,
             is_urgent: false,
+            drawn_dot: 0,
         };
         desk.look(now);
         desk
@@ -167,6 +170,18 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// Time that a column of dots stands for.
+    fn dot_time(&self) -> Duration {
+        let dots = (f64::from(self.app.size.wave_columns()) * 2.0).max(1.0);
+        Duration::from_secs_f64(self.app.lanes.seconds() / dots)
+    }
+
+    /// Column of dots that the newest sample is in, counted from the first of all: until the next there is little to see.
+    fn newest_dot(&self) -> u64 {
+        let newest_s = self.feed.newest().map_or(0.0, |history| history.end() as f64 / history.rate_hz());
+        (newest_s / self.dot_time().as_secs_f64()) as u64
+    }
+
     fn shows_motion(&self) -> bool {
         self.app.view == View::Monitor && !self.app.is_frozen && self.feed.is_flowing()
     }
@@ -201,7 +216,8 @@ impl<'a> Desk<'a> {
         if was_touched || now >= self.next_look {
             self.look(now);
         }
-        self.is_dirty |= self.feed.drain() && self.shows_motion();
+        let has_come = self.feed.drain();
+        self.is_dirty |= has_come && self.shows_motion() && self.newest_dot() != self.drawn_dot;
         if terminal.push().is_err() {
             return Ok(Turn::Gone);
         }
@@ -215,7 +231,7 @@ impl<'a> Desk<'a> {
                 }
             } else if is_time {
                 // Nothing came for this frame yet: a little later, and not without a pause.
-                self.next_frame = now + self.pace.frame_time() / 4;
+                self.next_frame = now + (self.pace.frame_time() / 4).max(self.dot_time() / 2);
             }
         }
         Ok(Turn::On)
@@ -225,6 +241,7 @@ impl<'a> Desk<'a> {
         let mut bytes = self.paint();
         self.next_frame = self.pace.after(self.next_frame, now);
         (self.is_dirty, self.is_urgent) = (false, false);
+        self.drawn_dot = self.newest_dot();
         if !bytes.is_empty() && self.pace.wrote(bytes.len(), now) {
             bytes.extend_from_slice(pace::REQUEST);
         }

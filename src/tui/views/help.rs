@@ -2,7 +2,7 @@
 use ratatui::{Frame, text::Line};
 
 use super::super::{
-    action::{Entry, Places},
+    action::{Action, Entry, Places},
     app::View,
     bindings::table,
     pen::{self, span},
@@ -34,7 +34,8 @@ fn lines(scene: &Scene<'_>, theme: &Theme) -> Vec<Line<'static>> {
     let here = Places::of(scene.app.view);
     let mut lines = Vec::new();
     let mut section = |title: String, fits: &dyn Fn(&Entry) -> bool| {
-        let entries: Vec<&Entry> = table().iter().filter(|e| e.when.fits(is_replay) && fits(e)).collect();
+        let entries: Vec<&Entry> =
+            table().iter().filter(|e| e.when.fits(is_replay) && fits(e) && !is_told_before(e)).collect();
         if entries.is_empty() {
             return;
         }
@@ -62,8 +63,16 @@ fn lines(scene: &Scene<'_>, theme: &Theme) -> Vec<Line<'static>> {
     lines
 }
 
+/// The keys of markers are one line.
+fn is_told_before(entry: &Entry) -> bool {
+    matches!(entry.action, Action::MarkWithKey(2..))
+}
+
 fn line(entry: &Entry, theme: &Theme) -> Line<'static> {
-    let keys: Vec<String> = entry.keys.iter().map(|key| key.label(theme.is_plain())).collect();
+    let mut keys: Vec<String> = entry.keys.iter().map(|key| key.label(theme.is_plain())).collect();
+    if matches!(entry.action, Action::MarkWithKey(_)) {
+        keys.push("to F9".to_owned());
+    }
     Line::from(vec![
         span(format!("  {} ", pen::left(&keys.join(" "), KEYS, theme)), Role::Key, theme),
         span(entry.help, Role::Text, theme),

@@ -9,7 +9,7 @@ use super::{
     super::{
         history::{Flag, History, Why},
         lanes::Middle,
-        layout::SIDE_COLUMNS,
+        layout::{LANE_LEFT as LEFT, LANE_RIGHT as RIGHT, SIDE_COLUMNS},
         mouse::{self, Click},
         pen::{self, span},
         scale,
@@ -21,9 +21,6 @@ use super::{
     cursors, scrub, side,
 };
 
-/// Columns at the left of a lane and at its right.
-const LEFT: u16 = 9;
-const RIGHT: u16 = 10;
 /// Columns of the gauge of a queue.
 const GAUGE: usize = 6;
 
