@@ -25,6 +25,8 @@ pub(super) struct Feed {
     history: Option<History>,
     analyzer: Option<Analyzer>,
     frozen: Option<Box<(History, Option<Spectrum>)>>,
+    /// The view was frozen at the last look.
+    was_asked: bool,
     last_data: Option<Instant>,
 }
 
@@ -52,11 +54,13 @@ impl Feed {
             analyzer.look_at(app.lanes.chosen, app.spectrum.size);
         }
         match (app.is_frozen, &self.frozen) {
+            // A copy takes longer than a key may: the frame that answers the key comes first.
+            (true, None) if !self.was_asked => self.was_asked = true,
             (true, None) => {
                 let spectrum = self.analyzer.as_ref().map(|analyzer| analyzer.shown().clone());
                 self.frozen = self.history.clone().map(|history| Box::new((history, spectrum)));
             }
-            (false, Some(_)) => self.frozen = None,
+            (false, _) => (self.frozen, self.was_asked) = (None, false),
             _ => {}
         }
     }
