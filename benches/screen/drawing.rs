@@ -91,6 +91,9 @@ fn draw(desk: Desk, frames: u64) -> Frames {
         let begin = Instant::now();
         app.newest_sample = history.end();
         readout.notice(&app, &history);
+        if app.shows_spectrum() {
+            analyzer.refresh();
+        }
         let scene = Scene {
             app: &app,
             snapshot: &snapshot,

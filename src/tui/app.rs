@@ -295,6 +295,11 @@ impl App {
         self.library.entries.get(self.library.chosen).map(|entry| &entry.path)
     }
 
+    /// True where a spectrum is on the screen.
+    pub fn shows_spectrum(&self) -> bool {
+        self.view == View::Spectrum || (self.view == View::Monitor && self.size.has_side_panel())
+    }
+
     /// Lets the view move again.
     pub fn thaw(&mut self) {
         self.is_frozen = false;

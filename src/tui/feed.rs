@@ -52,6 +52,9 @@ impl Feed {
         }
         if let Some(analyzer) = &mut self.analyzer {
             analyzer.look_at(app.lanes.chosen, app.spectrum.size);
+            if app.shows_spectrum() || (app.is_frozen && self.frozen.is_none()) {
+                analyzer.refresh();
+            }
         }
         match (app.is_frozen, &self.frozen) {
             // A copy takes longer than a key may: the frame that answers the key comes first.

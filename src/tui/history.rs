@@ -112,6 +112,14 @@ struct Sums {
 
 const NOTHING: (f32, f32) = (f32::INFINITY, f32::NEG_INFINITY);
 
+/// Scale and offset that make each channel's samples values in its unit.
+pub(super) fn gains(spec: &StreamSpec) -> Vec<(f32, f32)> {
+    match spec.kind {
+        SignalKind::Counts => spec.channels.iter().map(|c| (c.scale as f32, c.offset as f32)).collect(),
+        SignalKind::Physical | SignalKind::Spectrum => vec![(1.0, 0.0); spec.channels.len()],
+    }
+}
+
 /// A range with another in it; what is no number changes nothing. Plain comparisons, which are one instruction each.
 fn widened(range: (f32, f32), other: (f32, f32)) -> (f32, f32) {
     (if other.0 < range.0 { other.0 } else { range.0 }, if other.1 > range.1 { other.1 } else { range.1 })
@@ -134,14 +142,10 @@ impl History {
         let one = (widths.len() * channels.max(1) * size_of::<(f32, f32)>()) as u64;
         let bins = if one * MOST_BINS <= BUDGET { MOST_BINS } else { BINS };
         let levels = widths.into_iter().map(|frames| Level::new(frames, bins, channels)).collect();
-        let gain = match spec.kind {
-            SignalKind::Counts => spec.channels.iter().map(|c| (c.scale as f32, c.offset as f32)).collect(),
-            SignalKind::Physical | SignalKind::Spectrum => vec![(1.0, 0.0); channels],
-        };
         Self {
             spec: spec.clone(),
             rate_hz,
-            gain,
+            gain: gains(spec),
             levels,
             sums: Sums::new(((rate_hz / BLOCKS_PER_S) as u64).max(1), channels),
             last: vec![f32::NAN; channels],

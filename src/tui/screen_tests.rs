@@ -50,6 +50,7 @@ impl Stand {
         analyzer.look_at(app.lanes.chosen, app.spectrum.size);
         let samples: Vec<f32> = (0..3000).flat_map(|s| (0..8).map(move |c| wave(s, c))).collect();
         analyzer.ingest(&fixtures::header(0, 3000, 8), &samples);
+        analyzer.refresh();
         app.newest_sample = history.end();
         let mut rates = Rates::default();
         rates.notice(&snapshot);

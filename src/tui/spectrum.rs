@@ -4,18 +4,18 @@
 //! density is the mean over overlapping Hann windows of the last samples (Welch's method).
 use std::collections::VecDeque;
 
-use wavedeck_api::{
-    packet::PacketHeader,
-    signal::{SignalKind, StreamSpec},
-};
+use wavedeck_api::{packet::PacketHeader, signal::StreamSpec};
 use wavedeck_stages::dsp::density::Density;
+
+use super::history::gains;
 
 /// Samples of a window that can be chosen.
 pub const SIZES: std::ops::RangeInclusive<usize> = 64..=16_384;
 /// Seconds of a window unless chosen.
 const USUAL_S: f64 = 2.0;
-/// Windows' lengths that are kept: half of each overlaps with the next, so that the mean is over seven of them.
+/// Windows' lengths that are kept, and windows in the mean: half of each overlaps with the next.
 const WINDOWS: usize = 4;
+const MOST_WINDOWS: usize = 2 * WINDOWS - 1;
 /// Most bytes of samples kept; of many channels at a high rate windows are shorter.
 const MOST_BYTES: usize = 16 << 20;
 /// Time from one row of the spectrogram to the next.
@@ -76,6 +76,8 @@ pub struct Analyzer {
     window: Vec<f32>,
     row_frames: u64,
     next_row: u64,
+    /// There are samples that the mean does not know of.
+    is_stale: bool,
     shown: Spectrum,
 }
 
@@ -83,25 +85,29 @@ impl Analyzer {
     /// For a stream of this shape.
     pub fn new(spec: &StreamSpec) -> Self {
         let rate_hz = spec.rate.hz();
-        let gain = match spec.kind {
-            SignalKind::Counts => spec.channels.iter().map(|c| (c.scale as f32, c.offset as f32)).collect(),
-            SignalKind::Physical | SignalKind::Spectrum => vec![(1.0, 0.0); spec.channels.len()],
-        };
         let row_frames = ((ROW_S * rate_hz).round() as u64).max(1);
         let size = usual_size(rate_hz, spec.channels.len());
         Self {
-            gain,
+            gain: gains(spec),
             frames: VecDeque::new(),
             next_sample: None,
             density: Density::new(size, rate_hz, true),
             window: Vec::new(),
             row_frames,
             next_row: 0,
+            is_stale: false,
             shown: Spectrum { size, rate_hz, row_s: row_frames as f64 / rate_hz, ..Spectrum::default() },
         }
     }
 
-    /// What is known.
+    /// Takes the mean anew if there is a new row: of use only while someone looks, and the dearest part of all.
+    pub fn refresh(&mut self) {
+        if std::mem::take(&mut self.is_stale) {
+            self.take_mean();
+        }
+    }
+
+    /// What is known, as of the last [`refresh`](Self::refresh).
     pub fn shown(&self) -> &Spectrum {
         &self.shown
     }
@@ -118,7 +124,7 @@ impl Analyzer {
         }
         let Spectrum { rate_hz, row_s, .. } = self.shown;
         self.shown = Spectrum { channel, size, rate_hz, row_s, ..Spectrum::default() };
-        self.take_mean();
+        self.is_stale = true;
     }
 
     /// Takes the frames of one packet.
@@ -156,7 +162,7 @@ impl Analyzer {
 
     fn forget_old(&mut self) {
         let channels = self.gain.len();
-        let kept = WINDOWS * self.shown.size * channels;
+        let kept = (WINDOWS * self.shown.size + self.row_frames as usize) * channels;
         drop(self.frames.drain(..self.frames.len().saturating_sub(kept)));
     }
 
@@ -171,7 +177,7 @@ impl Analyzer {
     }
 
     fn take_row(&mut self) {
-        self.take_mean();
+        self.is_stale = true;
         if !self.take_window(0) {
             return;
         }
@@ -186,12 +192,14 @@ impl Analyzer {
         self.shown.rows.push_back(Row { number: self.next_row, parts });
     }
 
-    /// The mean over all windows that there are samples for.
+    /// The mean over the windows before the last row, as far as there are samples for them.
     fn take_mean(&mut self) {
+        let row = self.next_row.saturating_sub(1) * self.row_frames;
+        let since = self.next_sample.map_or(0, |next| next.saturating_sub(row)) as usize;
         let bins = self.shown.size / 2 + 1;
         let (mut sum, mut one) = (vec![0.0_f32; bins], vec![0.0; bins]);
         let mut windows = 0;
-        while self.take_window(windows * self.shown.size / 2) {
+        while windows < MOST_WINDOWS && self.take_window(since + windows * self.shown.size / 2) {
             self.density.of(self.window.iter(), &mut one);
             sum.iter_mut().zip(&one).for_each(|(sum, one)| *sum += one);
             windows += 1;
@@ -271,6 +279,7 @@ mod tests {
         let mut analyzer = Analyzer::new(&fixtures::stream(2, 250.0));
         analyzer.look_at(1, None);
         feed(&mut analyzer, 0, frames);
+        analyzer.refresh();
         analyzer
     }
 
@@ -307,6 +316,7 @@ mod tests {
     fn noise_has_no_peaks() {
         let mut analyzer = analyzer(2500);
         analyzer.look_at(0, None);
+        analyzer.refresh();
         let shown = analyzer.shown();
         assert_eq!(shown.channel, 0);
         assert_eq!(shown.windows, 7, "another channel is known at once");
@@ -335,6 +345,7 @@ mod tests {
         assert_eq!(usual_size(1.0, 1), 64);
         let mut analyzer = Analyzer::new(&fixtures::stream(1, 250.0));
         analyzer.ingest(&fixtures::header(0, 1000, 1), &[f32::NAN; 1000]);
+        analyzer.refresh();
         assert!(analyzer.shown().density.iter().all(|value| *value == 0.0));
     }
 
