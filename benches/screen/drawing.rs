@@ -8,6 +8,7 @@ use serde_json::Value;
 use wavedeck::{
     session::{FromStart, Session},
     tui::{
+        advance,
         app::{App, View},
         cost::Cost,
         history::{History, Why},
@@ -46,15 +47,18 @@ pub(crate) fn of_frames(options: &Options, report: &mut Report) {
         };
         row("a frame, p50", Unit::Nanoseconds, &|run| percentile(&run.ns, 0.5), Some(milliseconds * 1e6));
         row("a frame, p99", Unit::Nanoseconds, &|run| percentile(&run.ns, 0.99), None);
+        row("a strip, p50", Unit::Nanoseconds, &|run| percentile(&run.strip_ns, 0.5), None);
         row("a frame, bytes p50", Unit::Bytes, &|run| percentile(&run.bytes, 0.5), None);
         let whole = if desk.channels > SMALL.channels { 50e3 } else { 8e3 };
         row("a whole screen", Unit::Bytes, &|run| run.whole as f64, Some(whole));
     }
 }
 
-/// What frames took, one by one, and the bytes of the first, which is a whole screen.
+/// What frames took, one by one, and the bytes of the first, which is a whole screen. A strip is a frame in which nothing
+/// is drawn but what the cursor ran over.
 struct Frames {
     ns: Vec<u64>,
+    strip_ns: Vec<u64>,
     bytes: Vec<u64>,
     whole: u64,
 }
@@ -85,10 +89,18 @@ fn draw(desk: Desk, frames: u64) -> Frames {
     let theme = Theme { colour: Colour::Indexed256, glyphs: Glyphs::Braille, is_light: false };
     let cost = Cost { frames_per_s: 30.0, bytes_per_s: 4200.0, round_trip: Some(Duration::from_millis(38)) };
     let (mut painter, mut readout, rates) = (Painter::new(app.size), Readout::default(), Rates::default());
-    let mut drawn = Frames { ns: Vec::new(), bytes: Vec::new(), whole: 0 };
+    let mut drawn = Frames { ns: Vec::new(), strip_ns: Vec::new(), bytes: Vec::new(), whole: 0 };
+    let mut regions = Regions::default();
     for number in 0..=frames {
+        if number > 0 {
+            feed(&mut history, &mut analyzer, &mut at, 8);
+            let begin = Instant::now();
+            let strip = painter.paint_part(|buffer| advance::draw(buffer, &regions, &app, &history, &theme));
+            drawn.strip_ns.extend(strip.map(|_| nanoseconds(begin)));
+        }
         feed(&mut history, &mut analyzer, &mut at, 8);
         let begin = Instant::now();
+        regions = Regions::default();
         app.newest_sample = history.end();
         readout.notice(&app, &history);
         if app.shows_spectrum() {
@@ -103,18 +115,22 @@ fn draw(desk: Desk, frames: u64) -> Frames {
             readout: &readout,
             rates: &rates,
             cost,
-            regions: &Regions::default(),
+            regions: &regions,
         };
         let bytes = painter.paint(|frame| screen::draw(frame, &scene, &theme)).len() as u64;
         if number == 0 {
             drawn.whole = bytes;
             continue;
         }
-        drawn.ns.push(u64::try_from(begin.elapsed().as_nanos()).expect("a short time"));
+        drawn.ns.push(nanoseconds(begin));
         drawn.bytes.push(bytes);
     }
     session.close(Duration::from_secs(10));
     drawn
+}
+
+fn nanoseconds(begin: Instant) -> u64 {
+    u64::try_from(begin.elapsed().as_nanos()).expect("a short time")
 }
 
 /// So many more samples of every channel, each of another frequency.

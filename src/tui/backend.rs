@@ -1,9 +1,10 @@
 //! The bytes that turn what is on a terminal into what should be there: the shortest moves, and of colours only what
 //! changes.
-use std::io::Write;
+use std::{io::Write, ops::Range};
 
 use ratatui::{
     buffer::{Buffer, Cell, CellWidth},
+    layout::Rect,
     style::Color,
 };
 
@@ -43,23 +44,39 @@ struct Later<'a> {
 impl Backend {
     /// Appends what makes `wanted` of `shown`, which is as large.
     pub(super) fn encode(&mut self, shown: &Buffer, wanted: &Buffer, out: &mut Vec<u8>) {
+        self.encode_part(shown, wanted, wanted.area, out);
+    }
+
+    /// As [`encode`](Self::encode), but looks only at a part, which cuts no wide character.
+    pub(super) fn encode_part(&mut self, shown: &Buffer, wanted: &Buffer, part: Rect, out: &mut Vec<u8>) {
         // Whoever else wrote to the terminal may have moved the cursor.
         self.at = None;
         let width = usize::from(wanted.area.width).max(1);
         let mut later = Vec::new();
-        for (y, (old, new)) in shown.content.chunks(width).zip(wanted.content.chunks(width)).enumerate() {
-            self.line(y, old, new, &mut later, out);
+        let (part, columns) = (part.intersection(wanted.area), usize::from(part.left())..usize::from(part.right()));
+        let lines = shown.content.chunks(width).zip(wanted.content.chunks(width)).enumerate();
+        for (y, (old, new)) in lines.skip(usize::from(part.y)).take(usize::from(part.height)) {
+            self.line(y, old, new, columns.clone(), &mut later, out);
         }
         for Later { x, y, look, line } in later {
             self.put(x, y, look, line, out);
         }
     }
 
-    fn line<'a>(&mut self, y: usize, old: &[Cell], new: &'a [Cell], later: &mut Vec<Later<'a>>, out: &mut Vec<u8>) {
+    fn line<'a>(
+        &mut self,
+        y: usize,
+        old: &[Cell],
+        new: &'a [Cell],
+        part: Range<usize>,
+        later: &mut Vec<Later<'a>>,
+        out: &mut Vec<u8>,
+    ) {
         let mut tail = None;
         // Columns at which the next character begins: a wide one covers the cell after its own.
-        let (mut old_next, mut new_next) = (0, 0);
-        for x in 0..new.len() {
+        let (mut old_next, mut new_next) = (part.start, part.start);
+        let is_whole = part == (0..new.len());
+        for x in part {
             let (old_begins, new_begins) = (x == old_next, x == new_next);
             if old_begins && new_begins && is_same(&old[x], &new[x]) {
                 old_next += room(new, x).1;
@@ -76,7 +93,7 @@ impl Backend {
             if before == Some(look) {
                 continue;
             }
-            let tail = *tail.get_or_insert_with(|| blank_tail(new));
+            let tail = *tail.get_or_insert_with(|| if is_whole { blank_tail(new) } else { usize::MAX });
             if x >= tail && self.erases(&old[x..]) {
                 self.go(x, y, new, out);
                 self.ink.change(Ink::default(), out);

@@ -1,5 +1,5 @@
 //! Min-max history of a stream at several resolutions: enough to draw any time base at any width, in bounded memory.
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 use wavedeck_api::{
     packet::{Flags, PacketHeader},
@@ -14,7 +14,8 @@ pub const LONGEST_S: f64 = 60.0;
 const KEPT_S: f64 = 600.0;
 /// Shortest time that fills a screen, in seconds.
 pub const SHORTEST_S: f64 = 2.0;
-/// Bins of one level at least: a screen reads between a quarter of them and all.
+/// Bins of one level at least: a screen reads between a quarter of them and all. A power of two, as the most are: where a
+/// bin lies is asked a thousand times per frame, and a division takes as long as the rest of the answer.
 const BINS: u64 = 4096;
 /// Bins of one level at most, for looking back at what was with the detail of the present.
 const MOST_BINS: u64 = 16_384;
@@ -96,6 +97,7 @@ pub struct History {
 #[derive(Clone)]
 struct Level {
     frames: u64,
+    channels: usize,
     /// Which bin a slot holds, plus one; 0 for none.
     held: Vec<u64>,
     /// `[slot][channel]`
@@ -313,14 +315,20 @@ impl History {
     /// What each of some channels was at each column of the sweep. All at once: they lie beside each other in memory, and
     /// where the columns lie is the same for all.
     pub fn columns(&self, channels: &[usize], sweep: &Sweep) -> Vec<Vec<Column>> {
-        let mut all = vec![Vec::with_capacity(sweep.dots); channels.len()];
+        self.columns_of(channels, sweep, 0..sweep.dots)
+    }
+
+    /// As [`columns`](Self::columns), but for some of them. Where columns are rarer than samples
+    /// ([`fills`](Self::fills)) they are the same.
+    pub fn columns_of(&self, channels: &[usize], sweep: &Sweep, dots: Range<usize>) -> Vec<Vec<Column>> {
+        let mut all = vec![Vec::with_capacity(dots.len()); channels.len()];
         let (Some(first), Some(level)) = (self.first, self.levels.get(sweep.level)) else {
-            all.iter_mut().for_each(|columns| columns.resize(sweep.dots, Column::Empty));
+            all.iter_mut().for_each(|columns| columns.resize(dots.len(), Column::Empty));
             return all;
         };
         let mut before: Vec<Option<(f32, f32)>> = vec![None; channels.len()];
         let mut ranges = vec![NOTHING; channels.len()];
-        for dot in 0..sweep.dots {
+        for dot in dots {
             let frames = sweep.frames_of(dot);
             if dot == sweep.cursor + 1 {
                 before.fill(None);
@@ -356,6 +364,11 @@ impl History {
             }
         }
         all
+    }
+
+    /// True if every column has samples of its own, as far as there are any.
+    pub fn fills(&self, sweep: &Sweep) -> bool {
+        self.levels.get(sweep.level).is_some_and(|level| level.frames as f64 <= sweep.per_dot())
     }
 
     /// True if a sample is missing in `first..end`.
@@ -408,7 +421,8 @@ impl History {
 
 impl Level {
     fn new(frames: u64, bins: u64, channels: usize) -> Self {
-        Self { frames, held: vec![0; bins as usize], ranges: vec![NOTHING; bins as usize * channels] }
+        let bins = bins.next_power_of_two() as usize;
+        Self { frames, channels, held: vec![0; bins], ranges: vec![NOTHING; bins * channels] }
     }
 
     /// Samples from the oldest to the newest.
@@ -416,16 +430,18 @@ impl Level {
         self.frames * self.held.len() as u64
     }
 
+    fn slot(&self, bin: u64) -> usize {
+        bin as usize & (self.held.len() - 1)
+    }
+
     fn bin(&self, bin: u64) -> Option<&[(f32, f32)]> {
-        let slot = (bin % self.held.len() as u64) as usize;
-        let channels = self.ranges.len() / self.held.len();
-        (self.held.get(slot) == Some(&(bin + 1))).then(|| &self.ranges[slot * channels..][..channels])
+        let slot = self.slot(bin);
+        (self.held[slot] == bin + 1).then(|| &self.ranges[slot * self.channels..][..self.channels])
     }
 
     fn bin_mut(&mut self, bin: u64) -> &mut [(f32, f32)] {
-        let slot = (bin % self.held.len() as u64) as usize;
-        let channels = self.ranges.len() / self.held.len();
-        let ranges = &mut self.ranges[slot * channels..][..channels];
+        let slot = self.slot(bin);
+        let ranges = &mut self.ranges[slot * self.channels..][..self.channels];
         if self.held[slot] != bin + 1 {
             self.held[slot] = bin + 1;
             ranges.fill(NOTHING);

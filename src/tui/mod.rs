@@ -1,6 +1,7 @@
 //! The terminal front end: one loop, one vocabulary. What a person does becomes an action, an action changes the
 //! state of the front end and asks effects of the session, and each frame is drawn from that state and a snapshot.
 pub mod action;
+pub mod advance;
 pub mod app;
 mod backend;
 pub mod bindings;

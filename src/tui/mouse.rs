@@ -1,5 +1,5 @@
 //! What a click means: regions of the screen, told by what drew them, so that a click never does what is not shown.
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use ratatui::layout::Rect;
 
@@ -8,6 +8,7 @@ use super::{
     app::{App, View},
     key::Key,
     replaying,
+    sweep::Sweep,
     update::{self, Effect},
 };
 use crate::snapshot::Snapshot;
@@ -62,16 +63,42 @@ pub struct Span {
 
 /// Where clicks mean something, as of the last frame; what was drawn later lies on top.
 #[derive(Default)]
-pub struct Regions(RefCell<Vec<(Rect, Click)>>);
+pub struct Regions {
+    all: RefCell<Vec<(Rect, Click)>>,
+    /// What the lanes show.
+    sweep: Cell<Option<Sweep>>,
+}
 
 impl Regions {
     /// Adds a region.
     pub fn add(&self, area: Rect, click: Click) {
-        self.0.borrow_mut().push((area, click));
+        self.all.borrow_mut().push((area, click));
+    }
+
+    /// Takes note of what the lanes show.
+    pub fn set_sweep(&self, sweep: Sweep) {
+        self.sweep.set(Some(sweep));
+    }
+
+    /// What the lanes show, if there are any.
+    pub fn sweep(&self) -> Option<Sweep> {
+        self.sweep.get()
+    }
+
+    /// Channels that have a lane, and where its wave is.
+    pub fn waves(&self) -> Vec<(usize, Rect)> {
+        let wave = |(area, click): &(Rect, Click)| match click {
+            Click::Channel(channel, span) => {
+                let rest = area.width.saturating_sub(span.left);
+                Some((*channel, Rect { x: area.x + span.left.min(area.width), width: span.width.min(rest), ..*area }))
+            }
+            _ => None,
+        };
+        self.all.borrow().iter().filter_map(wave).collect()
     }
 
     fn find(&self, x: u16, y: u16) -> Option<(Rect, Click)> {
-        self.0.borrow().iter().rev().find(|(area, _)| area.contains((x, y).into())).copied()
+        self.all.borrow().iter().rev().find(|(area, _)| area.contains((x, y).into())).copied()
     }
 }
 

@@ -56,6 +56,28 @@ impl Painter {
         bytes.extend_from_slice(END);
         bytes
     }
+
+    /// Draws a part of a frame on blank cells and says which it is: all else stays as it is. Nothing if a whole frame is
+    /// wanted instead.
+    pub fn paint_part(&mut self, draw: impl FnOnce(&mut Buffer) -> Option<Rect>) -> Option<Vec<u8>> {
+        let drawn = self.frames.current_buffer_mut();
+        let part = if self.is_fresh { None } else { draw(drawn) };
+        let Some(part) = part else {
+            drawn.reset();
+            return None;
+        };
+        let mut bytes = BEGIN.to_vec();
+        let before = bytes.len();
+        self.backend.encode_part(&self.shown, drawn, part, &mut bytes);
+        for place in part.intersection(drawn.area).positions() {
+            self.shown[place] = std::mem::take(&mut drawn[place]);
+        }
+        if bytes.len() == before {
+            return Some(Vec::new());
+        }
+        bytes.extend_from_slice(END);
+        Some(bytes)
+    }
 }
 
 #[cfg(test)]

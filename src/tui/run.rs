@@ -8,7 +8,7 @@ use std::{
 use wavedeck_api::{handle::RecordingState, stage::Level};
 
 use super::{
-    Outcome, ScreenOptions,
+    Outcome, ScreenOptions, advance,
     app::{App, View},
     cost::Meter,
     feed::Feed,
@@ -56,6 +56,8 @@ pub(super) struct Desk<'a> {
     next_frame: Instant,
     /// Something may have changed.
     is_dirty: bool,
+    /// The waves have gone on.
+    has_moved: bool,
     /// Something was pressed, and what it did is to be seen at once.
     is_urgent: bool,
     /// Where the waves ended in the last frame.
@@ -90,6 +92,7 @@ impl<'a> Desk<'a> {
             next_look: now,
             next_frame: now,
             is_dirty: true,
+            has_moved: false,
             is_urgent: false,
             drawn_dot: 0,
         };
@@ -217,7 +220,7 @@ impl<'a> Desk<'a> {
             self.look(now);
         }
         let has_come = self.feed.drain();
-        self.is_dirty |= has_come && self.shows_motion() && self.newest_dot() != self.drawn_dot;
+        self.has_moved |= has_come && self.shows_motion() && self.newest_dot() != self.drawn_dot;
         if terminal.push().is_err() {
             return Ok(Turn::Gone);
         }
@@ -225,7 +228,7 @@ impl<'a> Desk<'a> {
         // A terminal that has not taken what it was sent gets nothing more: it would only fall behind further.
         let is_time = now >= self.next_frame;
         if terminal.is_clear() && self.pace.may_draw() {
-            if self.is_urgent || (self.is_dirty && is_time) {
+            if self.is_urgent || ((self.is_dirty || self.has_moved) && is_time) {
                 if self.draw(terminal, now).is_err() {
                     return Ok(Turn::Gone);
                 }
@@ -238,9 +241,10 @@ impl<'a> Desk<'a> {
     }
 
     fn draw(&mut self, terminal: &mut Terminal, now: Instant) -> Result<(), Gone> {
-        let mut bytes = self.paint();
+        let waves = if self.is_dirty || self.is_urgent { None } else { self.paint_waves() };
+        let mut bytes = waves.unwrap_or_else(|| self.paint());
         self.next_frame = self.pace.after(self.next_frame, now);
-        (self.is_dirty, self.is_urgent) = (false, false);
+        (self.is_dirty, self.has_moved, self.is_urgent) = (false, false, false);
         self.drawn_dot = self.newest_dot();
         if !bytes.is_empty() && self.pace.wrote(bytes.len(), now) {
             bytes.extend_from_slice(pace::REQUEST);
@@ -283,11 +287,23 @@ impl<'a> Desk<'a> {
         self.is_dirty = true;
     }
 
-    fn paint(&mut self) -> Vec<u8> {
+    /// Draws nothing but what the waves became, if that is all there is to draw.
+    fn paint_waves(&mut self) -> Option<Vec<u8>> {
+        self.note_time();
+        let Self { painter, regions, app, theme, feed, .. } = self;
+        let history = feed.shown()?;
+        painter.paint_part(|buffer| advance::draw(buffer, regions, app, history, theme))
+    }
+
+    fn note_time(&mut self) {
         if let Some(newest) = self.feed.newest() {
             self.app.newest_sample = newest.end();
         }
         self.app.shown = self.feed.held();
+    }
+
+    fn paint(&mut self) -> Vec<u8> {
+        self.note_time();
         if let Some(history) = self.feed.shown() {
             if self.app.lanes.settle(history) {
                 let what = format!("scales chosen from the last {} s", self.app.lanes.seconds().min(10.0));

@@ -3,6 +3,7 @@ use ratatui::{
     Frame,
     layout::Rect,
     text::{Line, Span},
+    widgets::Clear,
 };
 use wavedeck_api::stage::Level;
 
@@ -48,7 +49,8 @@ pub fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
         View::Recordings => views::recordings::render(frame, body, scene, theme),
         View::Log => views::log::render(frame, body, scene, theme),
     }
-    message(frame, row(size.height - 2, 1), scene, theme);
+    let (message_row, row_above) = (row(size.height - 2, 1), row(size.height - 3, 1));
+    message(frame, message_row, row_above, scene, theme);
     views::keys::render(frame, row(size.height - 1, 1), scene, theme);
     for layer in &scene.app.layers {
         match layer {
@@ -108,8 +110,9 @@ fn tabs(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
     pen::line(frame, area, 0, Line::from(spans));
 }
 
-/// The line for what must be said: a question, a message, or else what the log said last.
-fn message(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) {
+/// The line for what must be said: a question, a message, or else what the log said last. Of two alarms at once one is
+/// in the line above, whatever that shows.
+fn message(frame: &mut Frame<'_>, area: Rect, above: Rect, scene: &Scene<'_>, theme: &Theme) {
     let (app, width) = (scene.app, usize::from(area.width));
     if let Some(Layer::AskFinish { .. }) = app.layers.last() {
         let text = " Finish the recording?  S or Enter within 3 s finishes it, any other key goes on recording";
@@ -140,19 +143,23 @@ fn message(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, theme: &Theme) 
             format!("{source} sends nothing for {} s: {why}", time.as_secs())
         })
     };
-    if let Some(trouble) = trouble {
+    let alarm = scene.snapshot.recorder.as_ref().and_then(|recorder| recorder.error.as_ref());
+    if let Some(trouble) = &trouble {
         let (sign, role) = level(Level::Error);
         let text = pen::fit(&pen::plain(&format!(" {sign}{trouble}"), theme), width, theme);
-        pen::line(frame, area, 0, Line::from(span(text, role, theme)));
-        return;
+        let place = if alarm.is_some() { above } else { area };
+        frame.render_widget(Clear, place);
+        pen::line(frame, place, 0, Line::from(span(text, role, theme)));
     }
-    let alarm = scene.snapshot.recorder.as_ref().and_then(|recorder| recorder.error.as_ref());
     if let Some(alarm) = alarm {
         let acknowledge = "  ! acknowledges";
         let (sign, role) = level(Level::Error);
         let text =
             pen::fit(&pen::plain(&format!(" {sign}{alarm}"), theme), width.saturating_sub(acknowledge.len()), theme);
         pen::line(frame, area, 0, Line::from(vec![span(text, role, theme), span(acknowledge, Role::Key, theme)]));
+        return;
+    }
+    if trouble.is_some() {
         return;
     }
     let is_shown_elsewhere = app.view == View::Log || app.size.has_log_panel();

@@ -68,10 +68,23 @@ impl Sweep {
     /// Samples of one column: of this pass up to the cursor, of the pass before it beyond.
     pub fn frames_of(&self, dot: usize) -> Range<u64> {
         let start = if dot <= self.cursor { self.start } else { self.start - self.per_screen };
-        let per_dot = self.per_screen / self.dots.max(1) as f64;
+        let per_dot = self.per_dot();
         let first = start + dot as f64 * per_dot;
         let sample = |at: f64| at.max(0.0).ceil() as u64;
         sample(first)..sample(first + per_dot).min(if dot <= self.cursor { self.end } else { u64::MAX })
+    }
+
+    /// Samples of one column.
+    pub fn per_dot(&self) -> f64 {
+        self.per_screen / self.dots.max(1) as f64
+    }
+
+    /// Cells that differ from those of an earlier screen, if only the cursor has run on since.
+    pub fn cells_since(&self, earlier: &Self) -> Option<Range<usize>> {
+        let is_same_pass = Self { end: earlier.end, cursor: earlier.cursor, ..*self } == *earlier;
+        let begin = (earlier.cursor / 2).saturating_sub(1);
+        let end = (self.cursor / 2 + ERASED_CELLS + 1).min(self.dots / 2);
+        (is_same_pass && self.cursor >= earlier.cursor).then_some(begin..end)
     }
 
     /// Column that shows a sample, if it is on the screen.

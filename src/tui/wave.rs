@@ -1,7 +1,10 @@
 //! Draws the columns of one lane straight into cells: braille dots, or ASCII that can be read as a wave.
+use std::ops::Range;
+
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::{
+    app::App,
     lanes::Lane,
     sweep::{Column, Sweep},
     theme::{Glyphs, Role, Theme},
@@ -9,13 +12,26 @@ use super::{
 
 /// Dots in a cell from top to bottom; ASCII signs tell as many heights apart.
 const ROWS: usize = 4;
-/// Bits of the left and the right dot of each row of a braille cell.
-const BRAILLE: [[u8; 2]; ROWS] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
+/// Bits of a braille cell for each set of heights at its left and at its right; bit 0 is the top.
+const BRAILLE: [[u8; 16]; 2] = [braille([0x01, 0x02, 0x04, 0x40]), braille([0x08, 0x10, 0x20, 0x80])];
 /// Sign for each set of heights that a wave has within a cell; bit 0 is the top.
 const ASCII: [char; 16] = [' ', '\'', '-', '^', '.', ':', ':', '|', '_', '|', ':', '|', ',', '|', '|', '|'];
 
 /// Sign for each set of quarters of a cell: upper left, upper right, lower left, lower right.
 const QUARTERS: [char; 16] = [' ', '▘', '▝', '▀', '▖', '▌', '▞', '▛', '▗', '▚', '▐', '▜', '▄', '▙', '▟', '█'];
+
+const fn braille(dots: [u8; ROWS]) -> [u8; 16] {
+    let (mut all, mut set) = ([0; 16], 0);
+    while set < all.len() {
+        let mut row = 0;
+        while row < ROWS {
+            all[set] |= if set >> row & 1 == 1 { dots[row] } else { 0 };
+            row += 1;
+        }
+        set += 1;
+    }
+    all
+}
 
 /// What a lane is drawn with.
 pub struct Pen<'a> {
@@ -34,35 +50,51 @@ pub struct Pen<'a> {
 /// Dots that a column covers, both ends included, counted from the top.
 type Span = (usize, usize);
 
-impl Pen<'_> {
+impl<'a> Pen<'a> {
+    /// For a channel's lane, as it is set.
+    pub fn of(channel: usize, app: &App, sweep: &'a Sweep, theme: &'a Theme) -> Option<Self> {
+        let lane = *app.lanes.all.get(channel)?;
+        Some(Self { sweep, lane, style: theme.style(Role::Lane(channel)), theme, is_frozen: app.is_frozen })
+    }
+
     /// Draws `columns`, two per cell, over the whole of `area`.
     pub fn draw(&self, buffer: &mut Buffer, area: Rect, columns: &[Column]) {
+        self.draw_cells(buffer, area, columns, 0, 0..usize::from(area.width));
+    }
+
+    /// Draws some of the cells of each row; `columns` begin at the cell `first`, which is left of them for what joins a
+    /// column to the one before it.
+    pub fn draw_cells(&self, buffer: &mut Buffer, area: Rect, columns: &[Column], first: usize, cells: Range<usize>) {
         let area = area.intersection(buffer.area);
         let dots = usize::from(area.height) * ROWS;
         if dots == 0 {
             return;
         }
-        let spans = self.spans(columns, dots);
+        let spans = self.spans(columns, first * 2, dots);
         let mut masks = vec![[0_u8; 2]; usize::from(area.height)];
-        for cell in 0..usize::from(area.width) {
-            let x = area.x + cell as u16;
+        for cell in cells.start..cells.end.min(usize::from(area.width)) {
+            let (x, at) = (area.x + cell as u16, cell.saturating_sub(first) * 2);
             if self.sweep.is_erased(cell) && !self.is_frozen {
                 self.erase(buffer, x, area, cell);
                 continue;
             }
             masks.fill([0; 2]);
-            for (side, span) in spans.iter().skip(cell * 2).take(2).enumerate() {
+            for (side, span) in spans.iter().skip(at).take(2).enumerate() {
                 let Some((top, bottom)) = *span else { continue };
                 for dot in top..=bottom {
                     masks[dot / ROWS][side] |= 1 << (dot % ROWS);
                 }
             }
-            let is_gap = columns.iter().skip(cell * 2).take(2).any(|column| *column == Column::Gap);
+            let is_gap = columns.iter().skip(at).take(2).any(|column| *column == Column::Gap);
             for (row, mask) in masks.iter().enumerate() {
+                let is_hatched = is_gap && row == masks.len() / 2;
+                if *mask == [0; 2] && !is_hatched {
+                    continue;
+                }
                 let Some(target) = buffer.cell_mut((x, area.y + row as u16)) else { continue };
                 if *mask != [0; 2] {
                     target.set_char(self.sign(*mask)).set_style(self.style);
-                } else if is_gap && row == masks.len() / 2 {
+                } else {
                     target.set_symbol(self.theme.signs().hatch).set_style(self.theme.style(Role::Bad));
                 }
             }
@@ -90,20 +122,17 @@ impl Pen<'_> {
             }
             Glyphs::Ascii => ASCII[usize::from((left | right) & 0xf)],
             Glyphs::Braille => {
-                let bits = (0..ROWS).fold(0, |bits, row| {
-                    let dot = |mask: u8, side: usize| if mask & (1 << row) != 0 { BRAILLE[row][side] } else { 0 };
-                    bits | dot(left, 0) | dot(right, 1)
-                });
+                let bits = BRAILLE[0][usize::from(left & 0xf)] | BRAILLE[1][usize::from(right & 0xf)];
                 char::from_u32(0x2800 + u32::from(bits)).unwrap_or(' ')
             }
         }
     }
 
     /// Dots of each column, drawn together with its neighbour so that the wave is one line.
-    fn spans(&self, columns: &[Column], dots: usize) -> Vec<Option<Span>> {
+    fn spans(&self, columns: &[Column], first: usize, dots: usize) -> Vec<Option<Span>> {
         let mut before: Option<Span> = None;
         let mut spans = Vec::with_capacity(columns.len());
-        for (dot, column) in columns.iter().enumerate() {
+        for (dot, column) in (first..).zip(columns) {
             // Right of the cursor another pass begins.
             if dot == self.sweep.cursor + 1 {
                 before = None;

@@ -48,6 +48,7 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
     };
     let width = lanes.width.saturating_sub(LEFT + RIGHT);
     let sweep = scene.app.looking.window(scene.app, history, usize::from(width) * 2);
+    scene.regions.set_sweep(sweep);
     let page = scene.app.page().channels;
     let count = u16::try_from(page.len().max(1)).unwrap_or(u16::MAX);
     // Rows that do not divide evenly go to the first lanes.
@@ -62,10 +63,9 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
         let wave = Rect { x: lane.x + LEFT.min(lane.width), width, ..lane };
         let (first, samples) = sweep.whole();
         scene.regions.add(lane, Click::Channel(channel, mouse::Span { left: LEFT, width, first, samples }));
-        let Some(settings) = scene.app.lanes.all.get(channel) else { continue };
-        let style = theme.style(Role::Lane(channel));
-        let pen = Pen { sweep: &sweep, lane: *settings, style, theme, is_frozen: scene.app.is_frozen };
-        pen.draw(frame.buffer_mut(), wave, columns);
+        if let Some(pen) = Pen::of(channel, scene.app, &sweep, theme) {
+            pen.draw(frame.buffer_mut(), wave, columns);
+        }
     }
     cursors::draw(frame, Rect { x: lanes.x + LEFT.min(lanes.width), width, ..lanes }, scene, &sweep, theme);
     let axis = Rect { x: foot.x + LEFT.min(foot.width), width, ..foot };
