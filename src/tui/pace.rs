@@ -9,6 +9,8 @@ pub(super) const REQUEST: &[u8] = b"\x1b[2H\x1b[6n";
 
 /// Bytes without an answer beyond which nothing is drawn.
 const CREDIT: u64 = 8 << 10;
+/// The same on a slow link: a whole screen takes long enough by itself, without what lies before it.
+const SLOW_CREDIT: u64 = CREDIT / 4;
 /// Bytes after which the terminal is asked: early enough that a fast link never waits.
 const ASK_AFTER: u64 = CREDIT / 2;
 /// Time after which it is asked even for less.
@@ -98,7 +100,11 @@ impl Pace {
 
     /// True if the link is not known to be behind.
     pub(super) fn may_draw(&self) -> bool {
-        self.answers == Answers::Never || self.asked.is_none() || self.sent - self.confirmed <= CREDIT
+        self.answers == Answers::Never || self.asked.is_none() || self.sent - self.confirmed <= self.credit()
+    }
+
+    fn credit(&self) -> u64 {
+        if self.is_slow() { SLOW_CREDIT } else { CREDIT }
     }
 
     /// Takes note of a frame. True if the terminal is to be asked after it.
@@ -108,7 +114,7 @@ impl Pace {
             return false;
         }
         let is_time = self.next_ask.is_none_or(|next| next <= now);
-        if !is_time && self.sent - self.confirmed < ASK_AFTER {
+        if !is_time && self.sent - self.confirmed < ASK_AFTER.min(self.credit() / 2) {
             return false;
         }
         self.asked = Some((now, self.sent));
@@ -240,6 +246,19 @@ mod tests {
         assert!(!stand.pace.may_draw());
         stand.answer();
         assert!(stand.pace.may_draw(), "what follows the request is not too much by itself");
+    }
+
+    #[test]
+    fn a_slow_link_has_less_credit() {
+        let mut stand = Stand::new();
+        stand.round_trip(80);
+        for _ in 0..5 {
+            stand.round_trip(400);
+        }
+        assert!(stand.pace.is_slow());
+        assert!(stand.write(SLOW_CREDIT as usize / 2) && stand.pace.may_draw());
+        stand.write(SLOW_CREDIT as usize / 2 + 1);
+        assert!(!stand.pace.may_draw());
     }
 
     #[test]

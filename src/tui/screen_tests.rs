@@ -534,6 +534,13 @@ fn a_stage_that_is_out_is_named_in_words_on_every_view() {
         assert!(first_line(&text).contains("clean FAILED") && first_line(&text).contains("REC"), "{text}");
         assert!(text.contains("clean is out, the rest goes on"), "{text}");
     }
+    // What a recording suffers from is said beside it, and may be acknowledged.
+    snapshot.recorder.as_mut().expect("a recorder").error = Some("cannot write: the disk is full".to_owned());
+    for view in View::ALL {
+        let text = showing(snapshot.clone(), view, 80, 24).text(&ASCII);
+        assert!(text.contains("clean is out, the rest goes on"), "{text}");
+        assert!(text.contains("cannot write: the disk is full") && text.contains("! acknowledges"), "{text}");
+    }
 }
 
 #[path = "screen_pictures.rs"]
