@@ -439,7 +439,9 @@ impl Runtime {
             counts: link.counts(),
         });
         let stages = self.nodes.iter().enumerate().map(|(index, node)| {
+            // In this order: no call is in the one and longer than the other.
             let times = node.stats.times();
+            let worst = node.stats.worst();
             StageTelemetry {
                 id: node.id.clone(),
                 kind: self.plan.stages[index].descriptor.id,
@@ -447,9 +449,9 @@ impl Runtime {
                 state: node.stats.state(),
                 packets: node.stats.packets(),
                 busy: node.stats.busy(),
-                worst: node.stats.worst(),
-                p50: times.percentile(0.5).unwrap_or_default(),
-                p99: times.percentile(0.99).unwrap_or_default(),
+                worst,
+                p50: times.percentile_within(0.5, worst).unwrap_or_default(),
+                p99: times.percentile_within(0.99, worst).unwrap_or_default(),
                 times,
                 waits: node.realtime,
                 is_source: self.plan.is_source(index),

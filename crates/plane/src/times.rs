@@ -65,6 +65,11 @@ impl CallTimes {
         Some(Duration::from_nanos(end_of(bucket)))
     }
 
+    /// As [`percentile`](Self::percentile), but where the longest call is known exactly, never more than that.
+    pub fn percentile_within(&self, share: f64, longest: Duration) -> Option<Duration> {
+        self.percentile(share).map(|time| time.min(longest))
+    }
+
     /// The calls since an earlier copy of the same counts.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
