@@ -21,6 +21,7 @@ pub mod session;
 pub mod short_form;
 pub mod signals;
 pub mod snapshot;
+pub mod station;
 pub mod summary;
 pub mod tui;
 

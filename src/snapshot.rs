@@ -10,6 +10,8 @@ use wavedeck_api::{
 };
 use wavedeck_plane::{PipelineState, StageState, Telemetry};
 
+use crate::station::Link;
+
 /// Everything but waveforms.
 #[derive(Clone, Debug, Serialize)]
 pub struct Snapshot {
@@ -46,6 +48,9 @@ pub struct Snapshot {
     /// Every output that can be looked at, in the order of the pipeline.
     #[serde(skip)]
     pub outputs: Arc<[OutputInfo]>,
+    /// How the session is reached, if it is not in this program.
+    #[serde(skip)]
+    pub link: Option<Link>,
 }
 
 /// Space on a disk.

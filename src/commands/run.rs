@@ -2,6 +2,7 @@
 use std::{
     io::{IsTerminal, Write},
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -144,7 +145,7 @@ fn on_screen(
     let glyphs = glyphs.or(options.ascii.then_some(Glyphs::Ascii));
     let is_light = options.background.map(|background| background == BackgroundArg::Light);
     let screen = ScreenOptions { glyphs, colour, is_light, has_mouse: !options.no_mouse, fps: options.fps, deadline };
-    Ok(match tui::run(session, &screen, signals)? {
+    Ok(match tui::run(Arc::new(session.clone()), &screen, signals)? {
         Outcome::Quit => EndedBy::Request,
         Outcome::TimeIsUp => EndedBy::Duration,
         Outcome::Terminated => EndedBy::Request,
