@@ -1,7 +1,7 @@
 //! What a session shows of itself: plain data, copied once per frame or once per second, for every front end.
 use std::{path::PathBuf, sync::Arc};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wavedeck_api::{
     handle::{RecorderStatus, RecordingState, TransportStatus},
     param::{Mutability, ParamSpec, ParamValue},
@@ -54,7 +54,7 @@ pub struct Snapshot {
 }
 
 /// Space on a disk.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DiskSpace {
     /// Bytes that can still be written.
     pub free_bytes: u64,
@@ -63,7 +63,7 @@ pub struct DiskSpace {
 }
 
 /// One line of the log.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogEntry {
     /// Number of the entry; rises by one.
     pub number: u64,
@@ -122,7 +122,7 @@ pub struct OutputInfo {
 }
 
 /// A recording in the recordings folder.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordingEntry {
     /// The file.
     pub path: PathBuf,

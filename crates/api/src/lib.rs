@@ -12,6 +12,7 @@ pub mod count;
 mod free_list;
 pub mod handle;
 pub mod link;
+pub mod names;
 pub mod packet;
 pub mod param;
 pub mod pool;

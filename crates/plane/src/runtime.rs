@@ -9,7 +9,7 @@ use std::{
 };
 
 use crossbeam::channel::{Receiver, bounded};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wavedeck_api::{
     clock,
     handle::{RecordCommand, RecorderHandle, RecorderStatus, RecordingState, SessionInfo, StreamHash, TransportHandle},
@@ -44,7 +44,7 @@ pub(crate) const MAILBOX: usize = 64;
 const MAX_EVENTS: usize = 4096;
 
 /// State of a pipeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PipelineState {
     /// Not begun, or everything has ended.

@@ -4,6 +4,7 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
 use wavedeck_api::clock::nanoseconds;
 
 /// What takes less than 2^6 = 64 ns is not told apart.
@@ -43,7 +44,7 @@ impl Histogram {
 }
 
 /// How many calls took how long, from the shortest on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallTimes(Vec<u64>);
 
 impl CallTimes {
