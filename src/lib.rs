@@ -2,6 +2,7 @@
 //!
 //! A [`session::Session`] is the one façade over the data plane; the screens in `tui`, [`headless`] runs and
 //! remote clients use it and nothing else.
+pub mod attach;
 pub mod cli;
 mod commands;
 pub mod config_file;

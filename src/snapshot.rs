@@ -1,5 +1,5 @@
 //! What a session shows of itself: plain data, copied once per frame or once per second, for every front end.
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use wavedeck_api::{
@@ -95,6 +95,11 @@ impl Snapshot {
     pub fn failed_stage(&self) -> Option<&str> {
         let failed = self.telemetry.stages.iter().find(|stage| stage.state == StageState::Failed);
         failed.map(|stage| &*stage.id)
+    }
+
+    /// Time since the far end of a connection said something, once that is more than a moment.
+    pub fn lost_link(&self) -> Option<Duration> {
+        self.link.as_ref()?.lost
     }
 
     /// Why a parameter cannot change now, or `None` if it can. A fixed one changes by a restart of the pipeline, which

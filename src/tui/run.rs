@@ -334,7 +334,8 @@ impl Desk {
 
     fn after_signal(&mut self, terminal: &mut Terminal) -> io::Result<()> {
         if terminal.stop_was_asked() {
-            if matches!(self.snapshot.recording, RecordingState::Idle | RecordingState::Failed) {
+            let is_idle = matches!(self.snapshot.recording, RecordingState::Idle | RecordingState::Failed);
+            if is_idle || self.snapshot.link.is_some() {
                 self.await_answer(terminal);
                 terminal.stop_process()?;
             } else {
