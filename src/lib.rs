@@ -5,6 +5,7 @@
 pub mod cli;
 mod commands;
 pub mod config_file;
+mod described;
 pub mod disk;
 mod edit_journal;
 pub mod emulate;
@@ -17,6 +18,7 @@ mod mending;
 pub mod overview;
 pub mod plain;
 mod pump;
+pub mod remote;
 pub mod session;
 pub mod short_form;
 pub mod signals;
