@@ -94,6 +94,9 @@ pub struct RunOptions {
     /// Most pictures per second
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=120))]
     pub fps: u32,
+    /// Where remote clients are listened for
+    #[command(flatten)]
+    pub remote: crate::remote::RemoteArgs,
 }
 
 /// Number of colours.

@@ -2,6 +2,7 @@
 //! clients use it and nothing else.
 mod current;
 mod edits;
+mod facts;
 
 use std::{
     path::{Path, PathBuf},

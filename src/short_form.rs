@@ -18,8 +18,8 @@ use crate::session::{ParamEdit, Request, Session, SessionError};
 
 /// Longest request in bytes.
 pub const MAX_REQUEST_BYTES: usize = 64 << 10;
-/// How long a stage may take to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a stage may take to answer a client.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 /// What every mistake of form is answered with.
 const EXAMPLE: &str = r#"{"stage_id": "gain1", "cmd": "UpdateParam", "key": "gain", "value": 1.5}"#;
 
@@ -59,9 +59,11 @@ impl<'de> Deserialize<'de> for Given {
     }
 }
 
-struct Refusal {
-    code: Code,
-    message: String,
+/// Why a request was refused, for programs and for people.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) code: Code,
+    pub(crate) message: String,
 }
 
 /// Carries out a request in the short form and answers it, waiting at most a few seconds. `by` names the client in logs

@@ -35,6 +35,11 @@ impl Signals {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// Asks for the end as SIGTERM does, from inside the program.
+    pub fn request_stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
     /// True once SIGHUP came: the terminal is gone.
     pub fn has_hung_up(&self) -> bool {
         self.hung_up.load(Ordering::Relaxed)

@@ -8,6 +8,7 @@ use wavedeck_plane::{Graph, Plan};
 use crate::{
     cli::{CheckArgs, StagesArgs},
     config_file,
+    described::{self, stage_json},
     exit::{Exit, Failure},
 };
 
@@ -79,12 +80,6 @@ fn policy(overflow: wavedeck_api::link::Overflow) -> &'static str {
 
 fn plan_json(graph: &Graph) -> Value {
     let plan = graph.plan();
-    let threads = plan.workers.iter().map(|worker| {
-        let stages: Vec<&str> = worker.stages.iter().map(|stage| &*plan.stages[*stage].id).collect();
-        json!({ "name": worker.name, "stages": stages, "cpu": worker.cpu, "why": worker.why })
-    });
-    let queues =
-        plan.edges.iter().map(|edge| json!({ "id": edge.id, "capacity": edge.capacity, "overflow": edge.overflow }));
     let pools = graph.pools().map(|(name, spec, packets, bytes)| {
         json!({ "name": name, "packets": packets, "bytes": bytes, "kind": spec.kind, "rate": spec.rate.to_string(),
                 "channels": spec.channels.len(), "max_batch": spec.max_batch })
@@ -93,13 +88,15 @@ fn plan_json(graph: &Graph) -> Value {
         .stages
         .iter()
         .map(|stage| json!({ "id": stage.id, "type": stage.descriptor.id, "params": stage.params_json() }));
+    let Value::Object(mut shared) = described::plan_json(plan) else { return Value::Null };
+    let mut part = |name| shared.remove(name).unwrap_or_default();
     json!({
         "name": plan.config.name,
         "stages": stages.collect::<Vec<_>>(),
-        "threads": threads.collect::<Vec<_>>(),
-        "queues": queues.collect::<Vec<_>>(),
+        "threads": part("threads"),
+        "queues": part("queues"),
         "pools": pools.collect::<Vec<_>>(),
-        "notes": plan.warnings,
+        "notes": part("notes"),
     })
 }
 
@@ -155,16 +152,4 @@ fn mutability(spec: &ParamSpec) -> &'static str {
         wavedeck_api::param::Mutability::Live => "live, locked while recording",
         wavedeck_api::param::Mutability::Cosmetic => "may change at any time",
     }
-}
-
-fn stage_json(stage: &'static StageDescriptor) -> Value {
-    let ports = |ports: &[wavedeck_api::stage::PortSpec]| {
-        ports.iter().map(|port| json!({ "name": port.name, "accepts": port.accepts })).collect::<Vec<_>>()
-    };
-    let params = stage.params.iter().map(|spec| {
-        json!({ "key": spec.key, "type": spec.type_name(), "default": spec.to_json(&spec.default()), "limits": spec.limits(),
-                "unit": spec.unit, "mutability": spec.mutability, "help": spec.help })
-    });
-    json!({ "id": stage.id, "version": stage.version, "summary": stage.summary, "inputs": ports(stage.inputs),
-            "outputs": ports(stage.outputs), "params": params.collect::<Vec<_>>(), "realtime": stage.realtime })
 }

@@ -101,10 +101,13 @@ fn start(config: PipelineConfig, file: &Path, options: &RunOptions, purpose: Pur
         true => FromStart::Recording { name: options.name.clone() },
         false => FromStart::Nothing,
     };
+    // Before anything is recorded: an address in use is a mistake of usage.
+    let bound = options.remote.bind(&signals).map_err(Failure::usage)?;
     let session = Session::open(config, registry, from_start).map_err(|error| error.in_file(file))?;
     if purpose == Purpose::Live {
         session.repair_recordings();
     }
+    let port = bound.map(|bound| bound.serve(&session)).transpose()?;
     let ended_by = if options.headless {
         let status = if options.json { Status::Json } else { Status::Text };
         headless::wait(&session, deadline, status, &signals)
@@ -114,6 +117,7 @@ fn start(config: PipelineConfig, file: &Path, options: &RunOptions, purpose: Pur
     } else {
         on_screen(&session, deadline, options, &signals)?
     };
+    drop(port);
     let closing = session.close(PATIENCE);
     let summary = Summary::of(&name, &closing, ended_by);
     tracing::info!(produced = summary.produced, recorded = summary.recorded, dropped = summary.dropped, "closed");

@@ -1,0 +1,128 @@
+//! Connections: taken from the listeners, given to the router, and ended when the port closes.
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, extract::Extension};
+use hyper::{
+    rt::{Read, Write},
+    server::conn::http1,
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::{Semaphore, watch},
+    time::{sleep, timeout},
+};
+
+use super::{
+    guard::Guard,
+    hub::Hub,
+    listen::Listeners,
+    options::Token,
+    routes::{self, Peer},
+};
+
+/// Time that connections have to end when the port closes.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Rest after the system refused a connection, such as for want of files.
+const REST: Duration = Duration::from_millis(100);
+
+/// What every connection is given.
+#[derive(Clone)]
+struct Door {
+    hub: Arc<Hub>,
+    router: Router,
+    closing: watch::Receiver<bool>,
+}
+
+/// Serves until `closing` turns true, and a moment longer.
+pub(super) async fn serve(
+    listeners: Listeners,
+    token: Option<Token>,
+    hub: Arc<Hub>,
+    mut closing: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let door = Door { hub: hub.clone(), router: routes::router(hub.clone()), closing: closing.clone() };
+    for (listener, address) in listeners.tcp {
+        let guard = Guard { address, token: token.clone() };
+        tokio::spawn(take_tcp(TcpListener::from_std(listener)?, guard, door.clone()));
+    }
+    let mut files = Vec::new();
+    for (listener, file) in listeners.unix {
+        tokio::spawn(take_unix(UnixListener::from_std(listener)?, door.clone()));
+        files.push(file);
+    }
+    let beat = hub.clone();
+    tokio::spawn(async move { beat.run().await });
+    drop(door);
+    let _ = closing.wait_for(|is_closing| *is_closing).await;
+    drop(files);
+    hub.say_goodbye();
+    let _ = timeout(PATIENCE, hub.emptied()).await;
+    Ok(())
+}
+
+async fn take_tcp(listener: TcpListener, guard: Guard, mut door: Door) {
+    let places = Arc::new(Semaphore::new(door.hub.limits.connections));
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let taken = tokio::select! {
+            taken = listener.accept() => taken,
+            _ = door.closing.changed() => return,
+        };
+        let Ok((stream, from)) = taken else {
+            sleep(REST).await;
+            continue;
+        };
+        // Answers are short, and each is wanted at once.
+        let _ = stream.set_nodelay(true);
+        let (address, name) = (from.to_string(), format!("remote {from}"));
+        let peer = Peer { address, name, guard: Some(guard.clone()) };
+        let connection = door.clone().hold(TokioIo::new(stream), peer);
+        tokio::spawn(async move {
+            connection.await;
+            drop(place);
+        });
+    }
+}
+
+async fn take_unix(listener: UnixListener, mut door: Door) {
+    let places = Arc::new(Semaphore::new(door.hub.limits.connections));
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let taken = tokio::select! {
+            taken = listener.accept() => taken,
+            _ = door.closing.changed() => return,
+        };
+        let Ok((stream, _)) = taken else {
+            sleep(REST).await;
+            continue;
+        };
+        let peer = Peer { address: "this machine".into(), name: "attach".into(), guard: None };
+        let connection = door.clone().hold(TokioIo::new(stream), peer);
+        tokio::spawn(async move {
+            connection.await;
+            drop(place);
+        });
+    }
+}
+
+impl Door {
+    /// Answers the requests of one connection, one after the other. A WebSocket goes on without it.
+    async fn hold(mut self, stream: impl Read + Write + Unpin + Send + 'static, peer: Peer) {
+        let service = TowerToHyperService::new(self.router.clone().layer(Extension(peer)));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.hub.limits.handshake)
+            .serve_connection(stream, service)
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = self.closing.changed() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = timeout(PATIENCE, connection).await;
+    }
+}

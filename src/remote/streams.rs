@@ -1,0 +1,264 @@
+//! The outputs that clients have subscribed to: one look at each, shared by all, and taken anew when the pipeline is.
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use wavedeck_api::{
+    clock::Anchor,
+    param::suggestion,
+    signal::{SignalKind, StreamSpec},
+    tap::Tap,
+};
+
+use super::{
+    client::Client,
+    reduce::{Reducer, Reduction},
+    rpc::{self, RpcError},
+    views,
+};
+use crate::{session::Session, snapshot::OutputInfo};
+
+/// Age at which a frame is sent though it is not full.
+const OLD: Duration = Duration::from_millis(20);
+
+/// What a client asks of a stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wish {
+    /// Every sample.
+    Everything,
+    /// At most so many frames a second.
+    MaxHz(f64),
+    /// So many columns a second.
+    Columns(u64),
+}
+
+/// All outputs that someone has subscribed to.
+pub(super) struct Streams {
+    anchor: Anchor,
+    generation: u64,
+    looked_at: BTreeMap<String, LookedAt>,
+}
+
+/// An output that someone has subscribed to.
+struct LookedAt {
+    stage: Arc<str>,
+    port: &'static str,
+    spec: StreamSpec,
+    /// `None` while someone else has it.
+    tap: Option<Tap>,
+    /// Samples that the tap has missed so far, since the pipeline started.
+    missed: u64,
+    feeds: Vec<Feed>,
+}
+
+/// Everybody who asked for the same of a stream.
+struct Feed {
+    reducer: Reducer,
+    subscribers: Vec<Subscriber>,
+}
+
+struct Subscriber {
+    client: Arc<Client>,
+    number: u16,
+    wish: Wish,
+}
+
+impl Streams {
+    pub(super) fn new() -> Self {
+        Self { anchor: Anchor::now(), generation: 0, looked_at: BTreeMap::new() }
+    }
+
+    /// True if nobody has subscribed to anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.looked_at.is_empty()
+    }
+
+    /// Numbers of a client's subscriptions.
+    pub(super) fn numbers_of(&self, client: &Client) -> Vec<u16> {
+        let subscribers = self.looked_at.values().flat_map(|output| &output.feeds).flat_map(|feed| &feed.subscribers);
+        subscribers.filter(|one| one.client.number == client.number).map(|one| one.number).collect()
+    }
+
+    /// Subscribes a client, and gives the description.
+    pub(super) fn subscribe(
+        &mut self,
+        session: &Session,
+        client: &Arc<Client>,
+        stream: &str,
+        wish: Wish,
+    ) -> Result<(u16, Value), RpcError> {
+        self.follow(session);
+        let (_, outputs) = session.outputs();
+        let known = outputs.iter().find(|output| name_of(output) == stream).ok_or_else(|| {
+            let names: Vec<String> = outputs.iter().map(name_of).collect();
+            let hint = suggestion(stream, names.iter().map(String::as_str));
+            let stream: String = stream.chars().take(80).collect();
+            RpcError::params(format!("no stream `{stream}`; {hint}"))
+        })?;
+        let reduction = wish.for_stream(&known.spec)?;
+        let number = client.wishes().next_subscription(&self.numbers_of(client));
+        if !self.looked_at.contains_key(stream) {
+            let tap = session.tap(&known.stage, known.port).ok_or_else(|| {
+                RpcError::busy(format!("`{stream}` is being looked at by someone else: ask again when it is free"))
+            })?;
+            self.looked_at.insert(stream.to_owned(), LookedAt::new(known, Some(tap)));
+        }
+        let description = views::description(&known.stage, known.port, &known.spec, reduction);
+        if let Some(output) = self.looked_at.get_mut(stream) {
+            tell_description(client, number, &description);
+            output.add(Subscriber { client: client.clone(), number, wish }, reduction, self.anchor);
+        }
+        Ok((number, description))
+    }
+
+    /// Ends a subscription. False if there is none of that number.
+    pub(super) fn unsubscribe(&mut self, client: &Client, number: u16) -> bool {
+        self.remove(|one| one.client.number == client.number && one.number == number)
+    }
+
+    /// Ends all subscriptions of a client.
+    pub(super) fn leave(&mut self, client: &Client) {
+        self.remove(|one| one.client.number == client.number);
+    }
+
+    fn remove(&mut self, is_meant: impl Fn(&Subscriber) -> bool) -> bool {
+        let mut is_found = false;
+        for output in self.looked_at.values_mut() {
+            for feed in &mut output.feeds {
+                let before = feed.subscribers.len();
+                feed.subscribers.retain(|one| !is_meant(one));
+                is_found |= feed.subscribers.len() < before;
+            }
+            output.feeds.retain(|feed| !feed.subscribers.is_empty());
+        }
+        self.looked_at.retain(|_, output| !output.feeds.is_empty());
+        is_found
+    }
+
+    /// Passes on what has come since the last time.
+    pub(super) fn pass_on(&mut self, session: &Session) {
+        self.follow(session);
+        let old = Instant::now().checked_sub(OLD).unwrap_or_else(Instant::now);
+        for output in self.looked_at.values_mut() {
+            if output.tap.is_none() {
+                output.look(session);
+            }
+            output.pass_on(old);
+        }
+    }
+
+    /// Takes every output anew when another pipeline runs.
+    fn follow(&mut self, session: &Session) {
+        let (generation, outputs) = session.outputs();
+        if generation == self.generation {
+            return;
+        }
+        self.generation = generation;
+        let anchor = self.anchor;
+        self.looked_at.retain(|name, output| {
+            let subscribers = output.feeds.drain(..).flat_map(|feed| feed.subscribers).collect::<Vec<_>>();
+            let Some(known) = outputs.iter().find(|known| name_of(known) == *name) else {
+                subscribers.iter().for_each(|one| tell_end(one, name, "the pipeline has no such output any more"));
+                return false;
+            };
+            *output = LookedAt::new(known, None);
+            output.look(session);
+            subscribers.into_iter().for_each(|one| output.take_over(one, name, anchor));
+            !output.feeds.is_empty()
+        });
+    }
+}
+
+impl LookedAt {
+    fn new(known: &OutputInfo, tap: Option<Tap>) -> Self {
+        let missed = tap.as_ref().map_or(0, Tap::missed);
+        let (stage, port, spec) = (known.stage.clone(), known.port, known.spec.clone());
+        Self { stage, port, spec, tap, missed, feeds: Vec::new() }
+    }
+
+    fn look(&mut self, session: &Session) {
+        self.tap = session.tap(&self.stage, self.port);
+        self.missed = self.tap.as_ref().map_or(0, Tap::missed);
+    }
+
+    fn add(&mut self, subscriber: Subscriber, reduction: Reduction, anchor: Anchor) {
+        match self.feeds.iter_mut().find(|feed| feed.reducer.reduction() == reduction) {
+            Some(feed) => feed.subscribers.push(subscriber),
+            None => {
+                let reducer = Reducer::new(&self.spec, reduction, anchor);
+                self.feeds.push(Feed { reducer, subscribers: vec![subscriber] });
+            }
+        }
+    }
+
+    /// Goes on with a subscriber of the same output of another pipeline, if that can be.
+    fn take_over(&mut self, subscriber: Subscriber, name: &str, anchor: Anchor) {
+        match subscriber.wish.for_stream(&self.spec) {
+            Ok(reduction) => {
+                let description = views::description(&self.stage, self.port, &self.spec, reduction);
+                tell_description(&subscriber.client, subscriber.number, &description);
+                self.add(subscriber, reduction, anchor);
+            }
+            Err(error) => tell_end(&subscriber, name, &error.message),
+        }
+    }
+
+    fn pass_on(&mut self, old: Instant) {
+        let Some(tap) = &mut self.tap else { return };
+        while let Some(packet) = tap.next_packet() {
+            for feed in &mut self.feeds {
+                feed.reducer.take(packet.header(), packet.samples());
+            }
+        }
+        let missed = tap.missed();
+        let newly_missed = missed.saturating_sub(self.missed);
+        self.missed = missed;
+        for Feed { reducer, subscribers } in &mut self.feeds {
+            if newly_missed > 0 {
+                subscribers.iter().for_each(|one| one.client.outbox.miss(newly_missed));
+            }
+            for frame in reducer.take_frames(old) {
+                let frame = Arc::new(frame);
+                subscribers.iter().for_each(|one| one.client.outbox.push_data(one.number, &frame));
+            }
+        }
+    }
+}
+
+impl Wish {
+    /// What comes of it for a stream of that shape.
+    fn for_stream(self, spec: &StreamSpec) -> Result<Reduction, RpcError> {
+        let rate_hz = spec.rate.hz();
+        match self {
+            Self::Everything => Ok(Reduction::Every(1)),
+            Self::MaxHz(hz) if hz > 0.0 => Ok(Reduction::Every((rate_hz / hz).ceil().clamp(1.0, 1e15) as u64)),
+            Self::MaxHz(hz) => Err(RpcError::params(format!("`max_hz` must be above 0, got {hz}"))),
+            Self::Columns(_) if spec.kind == SignalKind::Spectrum => {
+                Err(RpcError::params("a spectrum has no columns: ask for max_hz, or for neither"))
+            }
+            Self::Columns(count) if count >= 1 && (count as f64) < rate_hz => Ok(Reduction::Columns(count)),
+            Self::Columns(count) => {
+                let what = format!("`columns` must be at least 1 and below the rate of {rate_hz} Hz, got {count}");
+                Err(RpcError::params(what))
+            }
+        }
+    }
+}
+
+/// `stage.port`
+pub(super) fn name_of(output: &OutputInfo) -> String {
+    format!("{}.{}", output.stage, output.port)
+}
+
+fn tell_description(client: &Client, number: u16, description: &Value) {
+    let params = json!({ "subscription": number, "description": description });
+    client.outbox.push_text(rpc::notification("stream.description", &params));
+}
+
+fn tell_end(subscriber: &Subscriber, stream: &str, why: &str) {
+    let params = json!({ "subscription": subscriber.number, "stream": stream, "why": why });
+    subscriber.client.outbox.push_text(rpc::notification("stream.end", &params));
+}

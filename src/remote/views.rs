@@ -1,0 +1,86 @@
+//! What a session shows of itself, as JSON.
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use wavedeck_api::signal::StreamSpec;
+
+use super::reduce::Reduction;
+use crate::{
+    session::Session,
+    snapshot::{Snapshot, StageParams},
+};
+
+/// The pipeline as it runs.
+pub(super) fn pipeline(session: &Session) -> Value {
+    let snapshot = session.snapshot();
+    let stages = snapshot.stages.iter().map(
+        |stage| json!({ "id": stage.id, "kind": stage.kind, "summary": stage.summary, "params": values_of(stage) }),
+    );
+    let outputs = snapshot.outputs.iter().map(|output| stream(&output.stage, output.port, &output.spec));
+    let config: Value = serde_json::from_str(&session.running_config().to_json()).unwrap_or_default();
+    json!({
+        "generation": snapshot.generation,
+        "name": snapshot.name,
+        "state": snapshot.pipeline,
+        "locked": snapshot.locked,
+        "config": config,
+        "stages": stages.collect::<Vec<_>>(),
+        "outputs": outputs.collect::<Vec<_>>(),
+        "plan": session.plan_json(),
+    })
+}
+
+/// Counters, states and parameters: a snapshot without its log.
+pub(super) fn telemetry(session: &Session) -> Value {
+    let mut snapshot = session.snapshot();
+    let log_end = snapshot.log.last().map_or(0, |entry| entry.number + 1);
+    snapshot.log = Arc::default();
+    let Ok(Value::Object(mut view)) = serde_json::to_value(&snapshot) else { return Value::Null };
+    view.remove("log");
+    view.insert("locked".into(), json!(snapshot.locked));
+    view.insert("params".into(), params(&snapshot));
+    view.insert("log_end".into(), log_end.into());
+    Value::Object(view)
+}
+
+/// Every value by stage and key.
+fn params(snapshot: &Snapshot) -> Value {
+    Value::Object(snapshot.stages.iter().map(|stage| (stage.id.to_string(), values_of(stage))).collect())
+}
+
+/// The values of a stage by key.
+pub(super) fn values_of(stage: &StageParams) -> Value {
+    let values = stage.params.iter().map(|(spec, value)| (spec.key.to_owned(), spec.to_json(value)));
+    Value::Object(values.collect::<Map<_, _>>())
+}
+
+/// The shape of an output.
+pub(super) fn stream(stage: &str, port: &str, spec: &StreamSpec) -> Value {
+    let rate = spec.rate;
+    json!({
+        "stream": format!("{stage}.{port}"),
+        "stage": stage,
+        "port": port,
+        "kind": spec.kind,
+        "rate": { "num": rate.numerator(), "den": rate.denominator(), "hz": rate.hz() },
+        "channels": spec.channels,
+        "max_batch": spec.max_batch,
+        "spectrum": spec.spectrum.map(
+            |spectrum| json!({ "bins": spectrum.bins, "bin_hz": spectrum.bin_hz, "window": spectrum.window })),
+    })
+}
+
+/// The shape of a subscription: that of its output, and what of it is sent.
+pub(super) fn description(stage: &str, port: &str, spec: &StreamSpec, reduction: Reduction) -> Value {
+    let mut description = stream(stage, port, spec);
+    let (every, columns) = match reduction {
+        Reduction::Every(step) => (json!(step), Value::Null),
+        Reduction::Columns(count) => (Value::Null, json!(count)),
+    };
+    let values = spec.frame_len() * if columns.is_null() { 1 } else { 2 };
+    description["every"] = every;
+    description["columns"] = columns;
+    description["frames_per_s"] = json!(reduction.rate_hz(spec.rate));
+    description["values_per_frame"] = json!(values);
+    description
+}

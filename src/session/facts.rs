@@ -1,0 +1,55 @@
+//! Small questions about a session, for clients that ask often and want no whole snapshot.
+use std::{path::PathBuf, sync::Arc};
+
+use serde_json::Value;
+use wavedeck_api::stage::Level;
+use wavedeck_plane::{StageRegistry, Telemetry};
+
+use super::{Session, current::recordings_dir};
+use crate::{
+    described,
+    snapshot::{LogEntry, OutputInfo},
+};
+
+impl Session {
+    /// Rises when another pipeline takes the place of the running one.
+    pub fn generation(&self) -> u64 {
+        self.current().generation
+    }
+
+    /// Every output that can be looked at, with the generation it belongs to.
+    pub fn outputs(&self) -> (u64, Arc<[OutputInfo]>) {
+        let current = self.current();
+        (current.generation, current.outputs.clone())
+    }
+
+    /// Counters of the engine room.
+    pub fn telemetry(&self) -> Telemetry {
+        self.current().runtime.telemetry()
+    }
+
+    /// The newest lines of the log, oldest first.
+    pub fn log(&self) -> Arc<[LogEntry]> {
+        self.inner.journal.newest()
+    }
+
+    /// Adds a line to the log.
+    pub fn note(&self, level: Level, from: &str, text: impl Into<Arc<str>>) {
+        self.inner.journal.add(level, from, text);
+    }
+
+    /// Folder that recordings of this pipeline are in.
+    pub fn recordings_dir(&self) -> PathBuf {
+        recordings_dir(&self.current().runtime)
+    }
+
+    /// The stage types that pipelines of this session may use.
+    pub fn registry(&self) -> &StageRegistry {
+        &self.inner.registry
+    }
+
+    /// Threads and queues of the running pipeline, as JSON.
+    pub fn plan_json(&self) -> Value {
+        described::plan_json(self.current().runtime.plan())
+    }
+}
