@@ -21,6 +21,7 @@ pub mod plain;
 mod pump;
 pub mod remote;
 pub mod session;
+pub mod sessions;
 pub mod short_form;
 pub mod signals;
 pub mod snapshot;

@@ -238,7 +238,7 @@ impl Connection<'_> {
     }
 
     fn subscribe(&mut self, of: Arc<Watched>) {
-        let params = json!({ "stream": of.stream, "flags": true });
+        let params = json!({ "stream": of.stream });
         self.call("stream.subscribe", params, Waiting::Subscription(of));
     }
 
