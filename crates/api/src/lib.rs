@@ -17,6 +17,7 @@ pub mod packet;
 pub mod param;
 pub mod pool;
 pub mod port;
+pub mod publication;
 mod queue;
 pub mod signal;
 pub mod stage;

@@ -15,6 +15,7 @@ use wavedeck_api::{
     handle::{RecordCommand, RecorderHandle, RecorderStatus, RecordingState, SessionInfo, StreamHash, TransportHandle},
     link::LinkStats,
     param::ParamSet,
+    publication::Publication,
     signal::StreamSpec,
     stage::{StageContext, StageError},
     tap::Tap,
@@ -371,6 +372,11 @@ impl Runtime {
     /// What is known of the recordings.
     pub fn recorder_statuses(&self) -> Vec<RecorderStatus> {
         self.recorders().map(|recorder| recorder.status()).collect()
+    }
+
+    /// Every stream that a stage publishes, with the id of the stage.
+    pub fn publications(&self) -> impl Iterator<Item = (&Arc<str>, &Publication)> {
+        self.nodes.iter().filter_map(|node| Some((&node.id, node.publication.as_ref()?)))
     }
 
     /// Every replay of the pipeline.
