@@ -64,6 +64,8 @@ struct Subscriber {
     client: Arc<Client>,
     number: u16,
     wish: Wish,
+    /// The description has been sent.
+    is_told: bool,
 }
 
 impl Streams {
@@ -82,7 +84,7 @@ impl Streams {
         subscribers.filter(|one| one.client.number == client.number).map(|one| one.number).collect()
     }
 
-    /// Subscribes a client, and gives the description.
+    /// Subscribes a client, and gives the description; it is also told before the first data, behind the answer.
     pub(super) fn subscribe(
         &mut self,
         session: &Session,
@@ -108,8 +110,8 @@ impl Streams {
         }
         let description = views::description(&known.stage, known.port, &known.spec, reduction);
         if let Some(output) = self.looked_at.get_mut(stream) {
-            tell_description(client, number, &description);
-            output.add(Subscriber { client: client.clone(), number, wish }, reduction, self.anchor);
+            let subscriber = Subscriber { client: client.clone(), number, wish, is_told: false };
+            output.add(subscriber, reduction, self.anchor);
         }
         Ok((number, description))
     }
@@ -197,16 +199,24 @@ impl LookedAt {
     /// Goes on with a subscriber of the same output of another pipeline, if that can be.
     fn take_over(&mut self, subscriber: Subscriber, name: &str, anchor: Anchor) {
         match subscriber.wish.for_stream(&self.spec) {
-            Ok(reduction) => {
-                let description = views::description(&self.stage, self.port, &self.spec, reduction);
-                tell_description(&subscriber.client, subscriber.number, &description);
-                self.add(subscriber, reduction, anchor);
-            }
+            Ok(reduction) => self.add(Subscriber { is_told: false, ..subscriber }, reduction, anchor),
             Err(error) => tell_end(&subscriber, name, &error.message),
         }
     }
 
+    fn tell_descriptions(&mut self) {
+        for Feed { reducer, subscribers } in &mut self.feeds {
+            for one in subscribers.iter_mut().filter(|one| !one.is_told) {
+                let description = views::description(&self.stage, self.port, &self.spec, reducer.reduction());
+                let params = json!({ "subscription": one.number, "description": description });
+                one.client.outbox.push_text(rpc::notification("stream.description", &params));
+                one.is_told = true;
+            }
+        }
+    }
+
     fn pass_on(&mut self, old: Instant) {
+        self.tell_descriptions();
         let Some(tap) = &mut self.tap else { return };
         while let Some(packet) = tap.next_packet() {
             for feed in &mut self.feeds {
@@ -251,11 +261,6 @@ impl Wish {
 /// `stage.port`
 pub(super) fn name_of(output: &OutputInfo) -> String {
     format!("{}.{}", output.stage, output.port)
-}
-
-fn tell_description(client: &Client, number: u16, description: &Value) {
-    let params = json!({ "subscription": number, "description": description });
-    client.outbox.push_text(rpc::notification("stream.description", &params));
 }
 
 fn tell_end(subscriber: &Subscriber, stream: &str, why: &str) {
