@@ -62,6 +62,8 @@ impl Hub {
 
     /// A client has gone, for this reason.
     pub(super) fn leave(&self, client: &Client, level: Level, why: &str) {
+        // Before its subscriptions are ended: what it still asks for finds it gone.
+        client.leave();
         self.streams().leave(client);
         self.clients().remove(&client.number);
         self.session.note(level, LOG_FROM, format!("{} left: {why}", client.name()));

@@ -32,7 +32,7 @@ impl<S> Patient<S> {
         let end = self.end.get_or_insert_with(|| Box::pin(sleep(patience)));
         ready!(end.as_mut().poll(cx));
         end.as_mut().reset(Instant::now() + patience);
-        let why = format!("the other side took nothing for {} s", patience.as_secs_f32());
+        let why = format!("it took nothing for {} s", patience.as_secs_f32());
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)))
     }
 }

@@ -92,6 +92,9 @@ impl Streams {
         stream: &str,
         wish: Wish,
     ) -> Result<(u16, Value), RpcError> {
+        if client.has_left() {
+            return Err(RpcError::state("the client has left"));
+        }
         self.follow(session);
         let (_, outputs) = session.outputs();
         let known = outputs.iter().find(|output| name_of(output) == stream).ok_or_else(|| {
@@ -103,10 +106,13 @@ impl Streams {
         let reduction = wish.for_stream(&known.spec)?;
         let number = client.wishes().next_subscription(&self.numbers_of(client));
         if !self.looked_at.contains_key(stream) {
-            let tap = session.tap(&known.stage, known.port).ok_or_else(|| {
-                RpcError::busy(format!("`{stream}` is being looked at by someone else: ask again when it is free"))
-            })?;
-            self.looked_at.insert(stream.to_owned(), LookedAt::new(known, Some(tap)));
+            let mut output = LookedAt::new(known);
+            output.look(session);
+            if output.tap.is_none() {
+                let what = format!("`{stream}` is being looked at by someone else: ask again when it is free");
+                return Err(RpcError::busy(what));
+            }
+            self.looked_at.insert(stream.to_owned(), output);
         }
         let description = views::description(&known.stage, known.port, &known.spec, reduction);
         if let Some(output) = self.looked_at.get_mut(stream) {
@@ -166,7 +172,7 @@ impl Streams {
                 subscribers.iter().for_each(|one| tell_end(one, name, "the pipeline has no such output any more"));
                 return false;
             };
-            *output = LookedAt::new(known, None);
+            *output = LookedAt::new(known);
             output.look(session);
             subscribers.into_iter().for_each(|one| output.take_over(one, name, anchor));
             !output.feeds.is_empty()
@@ -175,14 +181,14 @@ impl Streams {
 }
 
 impl LookedAt {
-    fn new(known: &OutputInfo, tap: Option<Tap>) -> Self {
-        let missed = tap.as_ref().map_or(0, Tap::missed);
+    fn new(known: &OutputInfo) -> Self {
         let (stage, port, spec) = (known.stage.clone(), known.port, known.spec.clone());
-        Self { stage, port, spec, tap, missed, feeds: Vec::new() }
+        Self { stage, port, spec, tap: None, missed: 0, feeds: Vec::new() }
     }
 
+    /// Takes the tap, if it is free and still of that shape: another pipeline may have come in between.
     fn look(&mut self, session: &Session) {
-        self.tap = session.tap(&self.stage, self.port);
+        self.tap = session.tap(&self.stage, self.port).filter(|tap| *tap.spec() == self.spec);
         self.missed = self.tap.as_ref().map_or(0, Tap::missed);
     }
 

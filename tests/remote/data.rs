@@ -228,7 +228,6 @@ fn what_a_slow_client_misses_is_told_to_it() {
     });
     let mut client = deck.client();
     subscribe(&mut client, json!({ "stream": "board.out" }));
-    let mut client = client;
     let first = client.data();
     // Long enough that what the system holds for it is full.
     let count = |session: &wavedeck::session::Session| session.telemetry().produced_samples();

@@ -45,6 +45,7 @@ fn ended(child: &mut Child) -> Option<i32> {
 fn the_program_listens_and_ends_when_a_client_says_so() {
     let home = tempfile::tempdir().expect("a folder");
     let mut command = wavedeck(home.path());
+    command.env_remove("WAVEDECK_TOKEN");
     command.args(["run", &pipeline(home.path()), "--headless", "--json", "--listen", "0", "--log", "log"]);
     command.current_dir(home.path()).stdout(Stdio::piped());
     let mut child = command.spawn().expect("it starts");
@@ -64,6 +65,7 @@ fn a_token_is_read_from_its_file() {
     let file = home.path().join("token");
     std::fs::write(&file, "0123456789abcdef\n").expect("writable");
     let mut command = wavedeck(home.path());
+    command.env_remove("WAVEDECK_TOKEN");
     command.args(["run", &pipeline(home.path()), "--headless", "--json", "--listen", "0", "--token-file"]).arg(&file);
     command.args(["--log", "log"]).current_dir(home.path()).stdout(Stdio::piped());
     let mut child = command.spawn().expect("it starts");
