@@ -16,6 +16,7 @@ const EXAMPLES: &str = "Examples:
   wavedeck                                                  live waveforms of a built-in synthetic board
   wavedeck run configs/cyton.json --set board.port=/dev/ttyUSB0
   wavedeck run configs/cyton.json --headless --record --duration 10m
+  wavedeck attach                                           the screen of a session that runs already
   wavedeck replay recordings/sample.mcap
   wavedeck export recordings/sample.mcap -o sample.bdf
 
@@ -44,6 +45,12 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Plays a device on a pseudo-terminal, to rehearse and to test with
     Emulate(EmulateArgs),
+    /// Lists the sessions of this user that run on this machine
+    Sessions(SessionsArgs),
+    /// Opens the screen of a session that runs: headless, on another terminal, or left behind by one that is gone
+    Attach(AttachArgs),
+    /// Ends a session: everything drains, the recording is finished
+    Stop(StopArgs),
 }
 
 /// Options of everything that runs a pipeline.
@@ -76,6 +83,20 @@ pub struct RunOptions {
     /// Log file; a daily file in the state folder of the user if left out
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+    /// Name of the session, for `wavedeck attach`; that of the pipeline if left out
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
+    /// How it is drawn
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+    /// Where remote clients are listened for
+    #[command(flatten)]
+    pub remote: crate::remote::RemoteArgs,
+}
+
+/// How a screen is drawn.
+#[derive(Args, Clone, Debug)]
+pub struct ScreenArgs {
     /// Draws with ASCII characters only, as `--glyphs ascii` does
     #[arg(long, conflicts_with = "glyphs")]
     pub ascii: bool,
@@ -94,9 +115,12 @@ pub struct RunOptions {
     /// Most pictures per second
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=120))]
     pub fps: u32,
-    /// Where remote clients are listened for
-    #[command(flatten)]
-    pub remote: crate::remote::RemoteArgs,
+}
+
+impl Default for ScreenArgs {
+    fn default() -> Self {
+        Self { ascii: false, glyphs: None, background: None, color: None, no_mouse: false, fps: 30 }
+    }
 }
 
 /// Number of colours.
@@ -316,6 +340,39 @@ pub enum ExportFormat {
 /// Channel numbers from 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channels(pub Vec<usize>);
+
+/// `sessions`
+#[derive(Args, Debug)]
+pub struct SessionsArgs {
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `attach`
+#[derive(Args, Debug)]
+pub struct AttachArgs {
+    /// Name of a session of this machine, or the address of a port, such as ws://127.0.0.1:9300; the only session if left
+    /// out
+    #[arg(value_name = "NAME|ws://HOST:PORT")]
+    pub session: Option<String>,
+    /// With an address: the token in this file; without it, the one in WAVEDECK_TOKEN, if any
+    #[arg(long, value_name = "FILE", requires = "session")]
+    pub token_file: Option<PathBuf>,
+    /// Log file of this screen; a daily file in the state folder of the user if left out
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// How it is drawn
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+}
+
+/// `stop`
+#[derive(Args, Debug)]
+pub struct StopArgs {
+    /// Name of the session, see `wavedeck sessions`
+    pub name: String,
+}
 
 /// `emulate`
 #[derive(Args, Debug)]

@@ -1,4 +1,5 @@
 //! What each subcommand does.
+mod attach;
 mod describe;
 mod devices;
 mod export;
@@ -25,7 +26,7 @@ use crate::{
 /// Why the program ends early, with its exit code.
 pub fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
-        None => run::demo(&RunOptions { fps: 30, ..RunOptions::default() }),
+        None => run::demo(&RunOptions::default()),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Replay(args)) => run::replay(&args),
         Some(Command::Check(args)) => describe::check(&args),
@@ -36,6 +37,9 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Repair(args)) => repair::repair(&args),
         Some(Command::Verify(args)) => verify::verify(&args),
         Some(Command::Emulate(args)) => play(&args),
+        Some(Command::Sessions(args)) => attach::list(&args),
+        Some(Command::Attach(args)) => attach::attach(&args),
+        Some(Command::Stop(args)) => attach::stop(&args),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A [`session::Session`] is the one façade over the data plane; the screens in `tui`, [`headless`] runs and
 //! remote clients use it and nothing else.
+pub mod attach;
 pub mod cli;
 mod commands;
 pub mod config_file;
@@ -20,9 +21,11 @@ pub mod plain;
 mod pump;
 pub mod remote;
 pub mod session;
+pub mod sessions;
 pub mod short_form;
 pub mod signals;
 pub mod snapshot;
+pub mod station;
 pub mod summary;
 pub mod tui;
 

@@ -27,6 +27,7 @@ mod views;
 use std::{
     io::Write,
     net::SocketAddr,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -77,6 +78,14 @@ pub fn open(session: &Session, options: PortOptions) -> anyhow::Result<Port> {
 }
 
 impl Bound {
+    /// Listens at a socket, too.
+    ///
+    /// # Errors
+    /// When it cannot be made, or another program listens there.
+    pub fn add_socket(&mut self, path: &Path) -> anyhow::Result<()> {
+        self.listeners.add_socket(path)
+    }
+
     /// Answers for that session, on a thread of its own.
     ///
     /// # Errors

@@ -136,6 +136,14 @@ pub enum SessionError {
     /// The request does not fit what is going on.
     #[error("{0}")]
     State(String),
+    /// A session at the far end of a connection refused, or cannot be reached.
+    #[error("{message}")]
+    Far {
+        /// The parameters are locked.
+        is_busy: bool,
+        /// Why, in the words of the far session.
+        message: String,
+    },
 }
 
 impl SessionError {
@@ -152,6 +160,7 @@ impl SessionError {
     pub fn is_busy(&self) -> bool {
         match self {
             Self::Gate(error) | Self::Param { source: error, .. } => error.is_busy(),
+            Self::Far { is_busy, .. } => *is_busy,
             _ => false,
         }
     }
@@ -311,6 +320,7 @@ impl Session {
             locked: runtime.why_locked(),
             stages: stages.collect(),
             outputs: current.outputs.clone(),
+            link: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a session shows of itself: plain data, copied once per frame or once per second, for every front end.
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wavedeck_api::{
     handle::{RecorderStatus, RecordingState, TransportStatus},
     param::{Mutability, ParamSpec, ParamValue},
@@ -9,6 +9,8 @@ use wavedeck_api::{
     stage::Level,
 };
 use wavedeck_plane::{PipelineState, StageState, Telemetry};
+
+use crate::station::Link;
 
 /// Everything but waveforms.
 #[derive(Clone, Debug, Serialize)]
@@ -46,10 +48,13 @@ pub struct Snapshot {
     /// Every output that can be looked at, in the order of the pipeline.
     #[serde(skip)]
     pub outputs: Arc<[OutputInfo]>,
+    /// How the session is reached, if it is not in this program.
+    #[serde(skip)]
+    pub link: Option<Link>,
 }
 
 /// Space on a disk.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DiskSpace {
     /// Bytes that can still be written.
     pub free_bytes: u64,
@@ -58,7 +63,7 @@ pub struct DiskSpace {
 }
 
 /// One line of the log.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogEntry {
     /// Number of the entry; rises by one.
     pub number: u64,
@@ -92,6 +97,11 @@ impl Snapshot {
         failed.map(|stage| &*stage.id)
     }
 
+    /// Time since the far end of a connection said something, once that is more than a moment.
+    pub fn lost_link(&self) -> Option<Duration> {
+        self.link.as_ref()?.lost
+    }
+
     /// Why a parameter cannot change now, or `None` if it can. A fixed one changes by a restart of the pipeline, which
     /// an open recording forbids.
     pub fn why_locked(&self, spec: &ParamSpec) -> Option<&'static str> {
@@ -117,7 +127,7 @@ pub struct OutputInfo {
 }
 
 /// A recording in the recordings folder.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordingEntry {
     /// The file.
     pub path: PathBuf,

@@ -14,6 +14,7 @@ pub mod record;
 pub mod replay;
 pub mod synthetic;
 pub mod to_voltage;
+pub mod websocket_sink;
 
 /// Called by the program so that the linker keeps this crate: a library that nobody names is left out, and its
 /// registrations with it.

@@ -161,8 +161,20 @@ fn the_stage_types_are_these() {
     let home = tempfile::tempdir().expect("a folder");
     let stages: Value = serde_json::from_str(&succeed(home.path(), &["stages", "--json"])).expect("JSON");
     let ids: Vec<&str> = stages.as_array().expect("a list").iter().filter_map(|stage| stage["id"].as_str()).collect();
-    let expected =
-        ["cyton", "downsample", "fft", "filter", "gain", "hash", "null", "record", "replay", "synthetic", "to_voltage"];
+    let expected = [
+        "cyton",
+        "downsample",
+        "fft",
+        "filter",
+        "gain",
+        "hash",
+        "null",
+        "record",
+        "replay",
+        "synthetic",
+        "to_voltage",
+        "websocket_sink",
+    ];
     assert_eq!(ids, expected);
     let filter = succeed(home.path(), &["stages", "filter"]);
     assert!(filter.contains("lowpass_hz") && filter.contains("locked while recording"), "{filter}");

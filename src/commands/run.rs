@@ -2,14 +2,16 @@
 use std::{
     io::{IsTerminal, Write},
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, anyhow};
+use wavedeck_api::stage::Level;
 use wavedeck_plane::PipelineConfig;
 
 use crate::{
-    cli::{BackgroundArg, ColorArg, GlyphsArg, ReplayArgs, RunArgs, RunOptions},
+    cli::{BackgroundArg, ColorArg, GlyphsArg, ReplayArgs, RunArgs, RunOptions, ScreenArgs},
     config_file,
     exit::{Exit, Failure},
     headless::{self, Status},
@@ -17,6 +19,7 @@ use crate::{
     logging,
     plain::{self, PlainOptions},
     session::{FromStart, Session},
+    sessions,
     signals::Signals,
     summary::{EndedBy, Summary},
     tui::{self, Colour, Glyphs, Outcome, ScreenOptions},
@@ -78,8 +81,7 @@ enum Purpose {
 
 /// Opens a session of a pipeline that comes from `file`, and stays with it to its end.
 fn start(config: PipelineConfig, file: &Path, options: &RunOptions, purpose: Purpose) -> Result<Exit, Failure> {
-    let has_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
-    if !options.headless && !options.plain && !has_terminal {
+    if !options.headless && !options.plain && !has_terminal() {
         let what_to_do = "add --headless to run without one, or --plain for lines of text";
         return Err(Failure::usage(anyhow!("there is no terminal to draw on: {what_to_do}")));
     }
@@ -101,18 +103,23 @@ fn start(config: PipelineConfig, file: &Path, options: &RunOptions, purpose: Pur
         false => FromStart::Nothing,
     };
     // Before anything is recorded: an address in use is a mistake of usage.
-    let bound = options.remote.bind(&signals).map_err(Failure::usage)?;
+    let mut bound = options.remote.bind(&signals).map_err(Failure::usage)?;
+    // A session that cannot be reached from elsewhere is better than none.
+    let unpublished = sessions::publish(&mut bound, options.session.as_deref().unwrap_or(&name)).err();
     let session = Session::open(config, registry, from_start).map_err(|error| error.in_file(file))?;
     if purpose == Purpose::Live {
         session.repair_recordings();
     }
-    let port = bound.map(|bound| bound.serve(&session)).transpose()?;
+    let port = bound.serve(&session)?;
+    if let Some(error) = unpublished {
+        session.note(Level::Warn, "session", format!("`wavedeck attach` does not find this session: {error:#}"));
+    }
     let ended_by = if options.headless {
         let status = if options.json { Status::Json } else { Status::Text };
         headless::wait(&session, deadline, status, &signals)
     } else if options.plain {
         let every = options.plain_every.unwrap_or(Duration::from_secs(1));
-        plain::wait(&session, &PlainOptions { every, ascii: options.ascii, deadline }, &signals)
+        plain::wait(&session, &PlainOptions { every, ascii: options.screen.ascii, deadline }, &signals)
     } else {
         on_screen(&session, deadline, options, &signals)?
     };
@@ -127,13 +134,17 @@ fn start(config: PipelineConfig, file: &Path, options: &RunOptions, purpose: Pur
     Ok(summary.exit())
 }
 
-/// Shows the session until it is quit. When the terminal vanishes, a recording goes on without one.
-fn on_screen(
-    session: &Session,
-    deadline: Option<Instant>,
-    options: &RunOptions,
-    signals: &Signals,
-) -> Result<EndedBy, Failure> {
+fn has_terminal() -> bool {
+    std::io::stdout().is_terminal() && std::io::stdin().is_terminal()
+}
+
+/// For what makes no sense without a screen.
+pub(super) fn require_terminal() -> Result<(), Failure> {
+    if has_terminal() { Ok(()) } else { Err(Failure::usage(anyhow!("there is no terminal to draw on"))) }
+}
+
+/// How a screen is shown, as the command line says.
+pub(super) fn screen_options(options: &ScreenArgs, deadline: Option<Instant>) -> ScreenOptions {
     let colour = options.color.map(|colour| match colour {
         ColorArg::None => Colour::None,
         ColorArg::Ansi => Colour::Ansi16,
@@ -147,8 +158,18 @@ fn on_screen(
     });
     let glyphs = glyphs.or(options.ascii.then_some(Glyphs::Ascii));
     let is_light = options.background.map(|background| background == BackgroundArg::Light);
-    let screen = ScreenOptions { glyphs, colour, is_light, has_mouse: !options.no_mouse, fps: options.fps, deadline };
-    Ok(match tui::run(session, &screen, signals)? {
+    ScreenOptions { glyphs, colour, is_light, has_mouse: !options.no_mouse, fps: options.fps, deadline }
+}
+
+/// Shows the session until it is quit. When the terminal vanishes, a recording goes on without one.
+fn on_screen(
+    session: &Session,
+    deadline: Option<Instant>,
+    options: &RunOptions,
+    signals: &Signals,
+) -> Result<EndedBy, Failure> {
+    let screen = screen_options(&options.screen, deadline);
+    Ok(match tui::run(Arc::new(session.clone()), &screen, signals)? {
         Outcome::Quit => EndedBy::Request,
         Outcome::TimeIsUp => EndedBy::Duration,
         Outcome::Terminated => EndedBy::Request,

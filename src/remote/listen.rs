@@ -39,10 +39,16 @@ impl Listeners {
             listeners.tcp.push((listener, bound));
         }
         for path in &options.unix {
-            let place = || format!("cannot listen at {}", path.display());
-            listeners.unix.push(unix_socket(path).with_context(place)?);
+            listeners.add_socket(path)?;
         }
         Ok(listeners)
+    }
+
+    /// Takes one more.
+    pub(super) fn add_socket(&mut self, path: &Path) -> anyhow::Result<()> {
+        let socket = unix_socket(path).with_context(|| format!("cannot listen at {}", path.display()))?;
+        self.unix.push(socket);
+        Ok(())
     }
 
     /// True if another machine can reach one of them.
@@ -53,7 +59,7 @@ impl Listeners {
     /// All of them in words.
     pub(super) fn described(&self) -> String {
         let tcp = self.tcp.iter().map(|(_, address)| address.to_string());
-        let unix = self.unix.iter().map(|(_, file)| file.0.display().to_string());
+        let unix = self.unix.iter().map(|(_, file)| file.described());
         tcp.chain(unix).collect::<Vec<_>>().join(", ")
     }
 }
@@ -61,6 +67,13 @@ impl Listeners {
 /// A socket in the file system; goes with this.
 #[derive(Debug)]
 pub(super) struct SocketFile(PathBuf);
+
+impl SocketFile {
+    fn described(&self) -> String {
+        let name = self.0.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        format!("{} (`wavedeck attach {name}`)", self.0.display())
+    }
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {

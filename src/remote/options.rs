@@ -35,18 +35,12 @@ impl RemoteArgs {
     ///
     /// # Errors
     /// When the token cannot be read or is too short, or an address cannot be had.
-    pub fn bind(&self, signals: &Signals) -> anyhow::Result<Option<Bound>> {
-        if self.listen.is_empty() {
-            return Ok(None);
-        }
-        let token = match &self.token_file {
-            Some(file) => Some(Token::read(file)?),
-            None => Token::from_variable(std::env::var(TOKEN_VARIABLE).ok())?,
-        };
+    pub fn bind(&self, signals: &Signals) -> anyhow::Result<Bound> {
+        let token = if self.listen.is_empty() { None } else { Token::given(self.token_file.as_deref())? };
         let signals = signals.clone();
         let on_stop: Arc<dyn Fn() + Send + Sync> = Arc::new(move || signals.request_stop());
         let options = PortOptions { tcp: self.listen.clone(), token, on_stop: Some(on_stop), ..PortOptions::default() };
-        super::bind(options).map(Some)
+        super::bind(options)
     }
 }
 
@@ -88,6 +82,22 @@ impl Token {
     pub fn read(file: &Path) -> anyhow::Result<Self> {
         let place = || format!("--token-file {}", file.display());
         Self::new(&std::fs::read_to_string(file).with_context(place)?).with_context(place)
+    }
+
+    /// The token in a file, or else in the environment, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read or is none.
+    pub fn given(file: Option<&Path>) -> anyhow::Result<Option<Self>> {
+        match file {
+            Some(file) => Self::read(file).map(Some),
+            None => Self::from_variable(std::env::var(TOKEN_VARIABLE).ok()),
+        }
+    }
+
+    /// The secret itself, for a client that tells it.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     fn from_variable(value: Option<String>) -> anyhow::Result<Option<Self>> {

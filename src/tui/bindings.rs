@@ -423,8 +423,8 @@ static TABLE: &[Entry] = &[
     entry(
         Action::Quit,
         &[Key::Char('q'), Key::Control('c')],
-        |_, _| "quit",
-        "leave; asks while a recording is open",
+        |_, snapshot| if snapshot.link.is_some() { "leave" } else { "quit" },
+        "leave; asks while a recording is open that would end",
         Places::VIEWS,
     ),
     entry(Action::Show(View::Monitor), &[Key::Char('1')], |_, _| "views", "waves", Places::VIEWS).quiet(),
@@ -460,14 +460,26 @@ static TABLE: &[Entry] = &[
         "leave; the recording goes on without a screen",
         Places::ASK_QUIT,
     )
-    .if_only(is_recording),
+    .if_only(ends_with_the_screen),
     entry(Action::Close, &[Key::Escape, Key::Char('c'), Key::Control('c')], |_, _| "cancel", "do nothing", CANCELS),
 ];
+
+/// A recording is open that ends with the program unless a person says otherwise.
+fn ends_with_the_screen(app: &App, snapshot: &Snapshot) -> Result<(), &'static str> {
+    match snapshot.link {
+        Some(_) => Err("the recording is that of a far session: it goes on in any case"),
+        None => is_recording(app, snapshot),
+    }
+}
 
 const CANCELS: Places = Places::ASK_QUIT.and(Places::ASK_FINISH);
 
 fn quit_name(app: &App, snapshot: &Snapshot) -> &'static str {
-    if is_recording(app, snapshot).is_ok() { "finish and quit" } else { "quit" }
+    match ends_with_the_screen(app, snapshot) {
+        Ok(()) => "finish and quit",
+        Err(_) if snapshot.link.is_some() => "leave",
+        Err(_) => "quit",
+    }
 }
 
 #[cfg(test)]

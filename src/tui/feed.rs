@@ -1,17 +1,18 @@
-//! What comes from the tap of the watched output, and its history.
+//! What comes of the watched output, and its history.
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-
-use wavedeck_api::tap::Tap;
 
 use super::{
     app::{App, Held},
     history::{History, Why},
     spectrum::{Analyzer, Spectrum},
 };
-use crate::{session::Session, snapshot::Snapshot};
+use crate::{
+    snapshot::Snapshot,
+    station::{Station, Watch},
+};
 
 /// Time without data after which nothing is expected to move.
 const QUIET: Duration = Duration::from_millis(500);
@@ -20,7 +21,7 @@ const QUIET: Duration = Duration::from_millis(500);
 #[derive(Default)]
 pub(super) struct Feed {
     watched: Option<(u64, Arc<str>, &'static str)>,
-    tap: Option<Tap>,
+    watch: Option<Box<dyn Watch>>,
     missed: u64,
     history: Option<History>,
     analyzer: Option<Analyzer>,
@@ -32,10 +33,10 @@ pub(super) struct Feed {
 
 impl Feed {
     /// Looks at the output that the front end has chosen; lanes begin anew with it.
-    pub(super) fn follow(&mut self, session: &Session, app: &mut App, snapshot: &Snapshot) {
+    pub(super) fn follow(&mut self, station: &dyn Station, app: &mut App, snapshot: &Snapshot) {
         let wanted = app.watched.clone().map(|(stage, port)| (snapshot.generation, stage, port));
         if wanted != self.watched {
-            // Taps are handed out one at a time: the old one goes first.
+            // A seat for each screen and no more: the old one goes first.
             *self = Self::default();
             self.watched = wanted;
             if let Some(output) = app.output(snapshot) {
@@ -46,9 +47,9 @@ impl Feed {
                 app.lanes.reset(0);
             }
         }
-        if let (None, Some((_, stage, port))) = (&self.tap, &self.watched) {
-            self.tap = session.tap(stage, port);
-            self.missed = self.tap.as_ref().map_or(0, Tap::missed);
+        if let (None, Some((_, stage, port))) = (&self.watch, &self.watched) {
+            self.watch = station.watch(stage, port);
+            self.missed = self.watch.as_ref().map_or(0, |watch| watch.missed());
         }
         if let Some(analyzer) = &mut self.analyzer {
             analyzer.look_at(app.lanes.chosen, app.spectrum.size);
@@ -70,20 +71,19 @@ impl Feed {
 
     /// Takes all packets that have come. True if there were any.
     pub(super) fn drain(&mut self) -> bool {
-        let (Some(tap), Some(history)) = (&mut self.tap, &mut self.history) else { return false };
-        let mut any = false;
-        while let Some(packet) = tap.next_packet() {
-            let missed = tap.missed();
-            let missing = if missed == self.missed { Why::Lost } else { Why::Unseen };
-            history.ingest(packet.header(), packet.samples(), missing);
-            if let Some(analyzer) = &mut self.analyzer {
-                analyzer.ingest(packet.header(), packet.samples());
+        let (Some(watch), Some(history)) = (&mut self.watch, &mut self.history) else { return false };
+        let (analyzer, missed, mut any) = (&mut self.analyzer, &mut self.missed, false);
+        watch.take(&mut |header, samples, missed_now| {
+            let missing = if missed_now == *missed { Why::Lost } else { Why::Unseen };
+            history.ingest(header, samples, missing);
+            if let Some(analyzer) = analyzer {
+                analyzer.ingest(header, samples);
             }
-            if missing == Why::Unseen && packet.header().first_sample > 0 {
-                self.missed = missed;
+            if missing == Why::Unseen && header.first_sample > 0 {
+                *missed = missed_now;
             }
             any = true;
-        }
+        });
         if any {
             self.last_data = Some(Instant::now());
         }

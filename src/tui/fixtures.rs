@@ -106,6 +106,7 @@ pub(crate) fn snapshot() -> Snapshot {
         text: text.into(),
     };
     Snapshot {
+        link: None,
         generation: 1,
         name: "bench-01".into(),
         pipeline: PipelineState::Running,

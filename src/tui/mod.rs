@@ -47,13 +47,13 @@ pub mod update;
 mod views;
 pub mod wave;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use anyhow::Context;
 
 pub use theme::{Colour, Glyphs};
 
-use crate::{session::Session, signals::Signals};
+use crate::{signals::Signals, station::Station};
 
 /// How the screen is shown.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +98,7 @@ pub enum Outcome {
 ///
 /// # Errors
 /// If the terminal cannot be taken over.
-pub fn run(session: &Session, options: &ScreenOptions, signals: &Signals) -> anyhow::Result<Outcome> {
+pub fn run(station: Arc<dyn Station>, options: &ScreenOptions, signals: &Signals) -> anyhow::Result<Outcome> {
     let mut terminal = terminal::Terminal::enter().context("the terminal cannot be used")?;
-    run::Desk::new(session, options, &terminal).work(&mut terminal, signals)
+    run::Desk::new(station, options, &terminal).work(&mut terminal, signals)
 }

@@ -1,7 +1,11 @@
-//! Carries out effects: asks the session, and hands slow requests to a thread so that the screen goes on.
+//! Carries out effects: asks the session, and hands slow requests to a thread so that the screen goes on. A far session
+//! is always slow; what it is asked stays in order.
 use std::{
     path::Path,
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
     thread,
 };
 
@@ -10,12 +14,14 @@ use wavedeck_plane::GateError;
 
 use super::{
     app::{App, View},
+    form::Staged,
     saving,
     update::{Effect, applied},
 };
 use crate::{
-    session::{ParamEdit, Request, Session, SessionError},
+    session::{ParamEdit, Request, SessionError},
     snapshot::RecordingEntry,
+    station::Station,
 };
 
 /// Who asks, for logs and edit journals.
@@ -36,21 +42,30 @@ pub(super) enum Next {
 
 /// What a slow request came to.
 enum Answer {
-    Recordings(Vec<RecordingEntry>),
+    Asked(Result<(), SessionError>),
+    Applied(Vec<Staged>, Result<(), SessionError>),
+    Recordings(Result<Vec<RecordingEntry>, SessionError>),
     Opened(Result<&'static str, String>),
     Saved(Result<String, String>),
 }
 
+/// What is asked of a session in a thread.
+type Errand = Box<dyn FnOnce(&dyn Station) -> Answer + Send>;
+
 /// Asks the session for the front end.
 pub(super) struct Performer {
-    session: Session,
+    station: Arc<dyn Station>,
     answers: (Sender<Answer>, Receiver<Answer>),
+    /// To the thread that asks a far session one thing after the other.
+    far: Option<Sender<Errand>>,
 }
 
 impl Performer {
     /// For this session.
-    pub(super) fn new(session: &Session) -> Self {
-        Self { session: session.clone(), answers: channel() }
+    pub(super) fn new(station: &Arc<dyn Station>) -> Self {
+        let answers = channel();
+        let far = station.snapshot().link.is_some().then(|| far(station, &answers.0));
+        Self { station: Arc::clone(station), answers, far }
     }
 
     /// Carries out what an action asked for.
@@ -67,11 +82,10 @@ impl Performer {
                         value: edit.json.clone(),
                     });
                     let request = Request::SetParams { changes: changes.collect() };
-                    let answer = self.session.request(request, BY).map(drop).map_err(|error| in_one_line(&error));
-                    applied(app, &edits, answer);
+                    self.at_once(app, move |station| Answer::Applied(edits, station.request(request, BY).map(drop)));
                 }
                 Effect::SaveConfig(name) => {
-                    self.elsewhere(app, move |session| Answer::Saved(saving::save(session, &name)));
+                    self.elsewhere(app, move |station| Answer::Saved(saving::save(station, &name)));
                 }
                 Effect::ReadRecordings => self.read_recordings(app),
                 Effect::Replay(path) => self.replay(app, &path),
@@ -96,10 +110,7 @@ impl Performer {
             Effect::Transport(command) => Request::Transport(command),
             _ => return,
         };
-        if let Err(error) = self.session.request(request, BY) {
-            let level = if error.is_busy() { Level::Warn } else { Level::Error };
-            app.say(level, error.to_string());
-        }
+        self.at_once(app, move |station| Answer::Asked(station.request(request, BY).map(drop)));
     }
 
     fn read_recordings(&self, app: &mut App) {
@@ -107,7 +118,7 @@ impl Performer {
             return;
         }
         app.library.busy = Some("reading");
-        self.elsewhere(app, |session| Answer::Recordings(session.recordings()));
+        self.elsewhere(app, |station| Answer::Recordings(station.recordings()));
     }
 
     fn replay(&self, app: &mut App, path: &Path) {
@@ -118,16 +129,25 @@ impl Performer {
     fn open(&self, app: &mut App, busy: &'static str, done: &'static str, request: Request) {
         app.library.busy = Some("opening");
         app.say(Level::Info, busy);
-        self.elsewhere(app, move |session| {
-            Answer::Opened(session.request(request, BY).map(|_| done).map_err(|error| error.to_string()))
+        self.elsewhere(app, move |station| {
+            Answer::Opened(station.request(request, BY).map(|_| done).map_err(|error| error.to_string()))
         });
     }
 
-    fn elsewhere(&self, app: &mut App, errand: impl FnOnce(&Session) -> Answer + Send + 'static) {
-        let (session, sender) = (self.session.clone(), self.answers.0.clone());
+    /// Asks what is answered at once, unless the session is far away.
+    fn at_once(&self, app: &mut App, errand: impl FnOnce(&dyn Station) -> Answer + Send + 'static) {
+        match &self.far {
+            None => self.answered(app, errand(&*self.station)),
+            // The thread ends with the screen and not before.
+            Some(far) => drop(far.send(Box::new(errand))),
+        }
+    }
+
+    fn elsewhere(&self, app: &mut App, errand: impl FnOnce(&dyn Station) -> Answer + Send + 'static) {
+        let (station, sender) = (Arc::clone(&self.station), self.answers.0.clone());
         let run = move || {
             // Nobody listens once the screen has ended.
-            let _ = sender.send(errand(&session));
+            let _ = sender.send(errand(&*station));
         };
         if let Err(error) = thread::Builder::new().name("screen-errand".into()).spawn(run) {
             app.library.busy = None;
@@ -140,35 +160,68 @@ impl Performer {
         let mut any = false;
         while let Ok(answer) = self.answers.1.try_recv() {
             any = true;
-            if let Answer::Saved(answer) = answer {
-                saving::saved(app, answer);
-                continue;
-            }
-            app.library.busy = None;
-            match answer {
-                Answer::Saved(_) => {}
-                Answer::Recordings(mut entries) => {
-                    // Names begin with the time, and are there even for files that cannot be read.
-                    entries.sort_by(|a, b| b.path.file_name().cmp(&a.path.file_name()));
-                    app.library.is_read = true;
-                    app.library.chosen = app.library.chosen.min(entries.len().saturating_sub(1));
-                    app.library.entries = entries;
-                }
-                Answer::Opened(Ok(what)) => {
-                    app.view = View::Monitor;
-                    app.say(Level::Info, format!("now showing: {what}"));
-                }
-                Answer::Opened(Err(why)) => app.say(Level::Error, why),
-            }
+            self.answered(app, answer);
         }
         any
     }
+
+    fn answered(&self, app: &mut App, answer: Answer) {
+        match answer {
+            Answer::Asked(Ok(())) => {}
+            Answer::Asked(Err(error)) => {
+                let level = if error.is_busy() { Level::Warn } else { Level::Error };
+                app.say(level, error.to_string());
+            }
+            Answer::Applied(edits, answer) => applied(app, &edits, answer.map_err(|error| in_one_line(&error))),
+            Answer::Saved(answer) => saving::saved(app, answer),
+            Answer::Recordings(answer) => {
+                app.library.busy = None;
+                let mut entries = match answer {
+                    Ok(entries) => entries,
+                    Err(error) => return app.say(Level::Error, error.to_string()),
+                };
+                // Names begin with the time, and are there even for files that cannot be read.
+                entries.sort_by(|a, b| b.path.file_name().cmp(&a.path.file_name()));
+                app.library.is_read = true;
+                app.library.chosen = app.library.chosen.min(entries.len().saturating_sub(1));
+                app.library.entries = entries;
+            }
+            Answer::Opened(answer) => {
+                app.library.busy = None;
+                match answer {
+                    Ok(what) => {
+                        app.view = View::Monitor;
+                        app.say(Level::Info, format!("now showing: {what}"));
+                    }
+                    Err(why) => app.say(Level::Error, why),
+                }
+            }
+        }
+    }
+}
+
+/// Starts the thread that asks a far session.
+fn far(station: &Arc<dyn Station>, answers: &Sender<Answer>) -> Sender<Errand> {
+    let (sender, errands) = channel::<Errand>();
+    let (station, answers) = (Arc::clone(station), answers.clone());
+    let run = move || {
+        for errand in errands {
+            if answers.send(errand(&*station)).is_err() {
+                return;
+            }
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("screen-far".into()).spawn(run) {
+        tracing::error!(%error, "no thread to ask the session");
+    }
+    sender
 }
 
 /// Findings about a pipeline come as a list; a message has room for the first. What is locked comes with the key that
 /// frees it.
 fn in_one_line(error: &SessionError) -> String {
     match error {
+        SessionError::Far { is_busy: true, .. } => format!("{error}; R pauses it"),
         SessionError::Param { source: GateError::Stage(StageError::Busy), .. } => format!("{error}; R pauses it"),
         SessionError::Param { source: GateError::Stage(StageError::BusyRunning), .. } => {
             format!("{error}; p pauses it")

@@ -12,7 +12,7 @@ use super::{
     super::{key::Key, update::press},
     *,
 };
-use crate::session::FromStart;
+use crate::session::{FromStart, Session};
 
 const GENEROUS: Duration = Duration::from_secs(60);
 
@@ -33,7 +33,8 @@ impl Bench {
         let config = PipelineConfig::from_value(&config).expect("no mistake of form");
         let registry = crate::registry().expect("distinct names");
         let session = Session::open(config, registry, FromStart::Nothing).expect("it starts");
-        let (performer, app) = (Performer::new(&session), App::showing(View::Params));
+        let station: Arc<dyn Station> = Arc::new(session.clone());
+        let (performer, app) = (Performer::new(&station), App::showing(View::Params));
         Self { session, performer, app }
     }
 

@@ -2,6 +2,7 @@
 //! nothing changes.
 use std::{
     io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -25,7 +26,7 @@ use super::{
     theme::Theme,
     update,
 };
-use crate::{overview::Overview, session::Session, signals::Signals, snapshot::Snapshot};
+use crate::{overview::Overview, signals::Signals, snapshot::Snapshot, station::Station};
 
 /// Time between two looks at the session.
 const LOOK: Duration = Duration::from_millis(100);
@@ -33,8 +34,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const ESCAPE: Duration = Duration::from_millis(40);
 
 /// Everything on the screen and behind it.
-pub(super) struct Desk<'a> {
-    session: &'a Session,
+pub(super) struct Desk {
+    station: Arc<dyn Station>,
     performer: Performer,
     theme: Theme,
     pace: Pace,
@@ -64,23 +65,23 @@ pub(super) struct Desk<'a> {
     drawn_dot: u64,
 }
 
-impl<'a> Desk<'a> {
-    pub(super) fn new(session: &'a Session, options: &ScreenOptions, terminal: &Terminal) -> Self {
+impl Desk {
+    pub(super) fn new(station: Arc<dyn Station>, options: &ScreenOptions, terminal: &Terminal) -> Self {
         let theme = Theme::detect(options.colour, options.glyphs, options.is_light, |name| std::env::var(name).ok());
         let now = Instant::now();
         let size = terminal.size();
         let mut app = App::showing(View::Monitor);
         (app.size, app.is_plain) = (size, theme.is_plain());
         let mut desk = Self {
-            session,
-            performer: Performer::new(session),
+            performer: Performer::new(&station),
             theme,
             pace: Pace::new(Duration::from_secs(1) / options.fps.clamp(1, 240)),
             meter: Meter::new(now),
             deadline: options.deadline,
             began: now,
             app,
-            snapshot: session.snapshot(),
+            snapshot: station.snapshot(),
+            station,
             feed: Feed::default(),
             overview: None,
             rates: Rates::default(),
@@ -263,13 +264,13 @@ impl<'a> Desk<'a> {
         }
         let next = self.performer.perform(&mut self.app, effects);
         // Later keys of the same turn should see what this one did.
-        self.snapshot = self.session.snapshot();
+        self.snapshot = self.station.snapshot();
         next
     }
 
     fn look(&mut self, now: Instant) {
         self.next_look = now + LOOK;
-        self.snapshot = self.session.snapshot();
+        self.snapshot = self.station.snapshot();
         if self.app.notice(&self.snapshot) {
             self.performer.perform(&mut self.app, vec![update::Effect::ReadRecordings]);
         }
@@ -283,7 +284,7 @@ impl<'a> Desk<'a> {
             Some(of) if self.overview.as_ref().is_some_and(|known| known.is_of(&of.path, &of.stream)) => {}
             Some(of) => self.overview = Some(Overview::begin(&of.path, &of.stream)),
         }
-        self.feed.follow(self.session, &mut self.app, &self.snapshot);
+        self.feed.follow(&*self.station, &mut self.app, &self.snapshot);
         self.is_dirty = true;
     }
 
@@ -333,7 +334,8 @@ impl<'a> Desk<'a> {
 
     fn after_signal(&mut self, terminal: &mut Terminal) -> io::Result<()> {
         if terminal.stop_was_asked() {
-            if matches!(self.snapshot.recording, RecordingState::Idle | RecordingState::Failed) {
+            let is_idle = matches!(self.snapshot.recording, RecordingState::Idle | RecordingState::Failed);
+            if is_idle || self.snapshot.link.is_some() {
                 self.await_answer(terminal);
                 terminal.stop_process()?;
             } else {

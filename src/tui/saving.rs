@@ -8,7 +8,7 @@ use super::{
     line_edit::LineEdit,
     update::Effect,
 };
-use crate::{config_file, session::Session, snapshot::Snapshot};
+use crate::{config_file, snapshot::Snapshot, station::Station};
 
 /// A name being typed.
 #[derive(Clone, Debug)]
@@ -49,8 +49,9 @@ pub(super) fn accept(app: &mut App, mut save: SaveAs) -> Vec<Effect> {
 ///
 /// # Errors
 /// One sentence that names the file.
-pub(super) fn save(session: &Session, name: &str) -> Result<String, String> {
-    match config_file::write_new(Path::new(name), &session.running_config()) {
+pub(super) fn save(station: &dyn Station, name: &str) -> Result<String, String> {
+    let config = station.running_config().map_err(|error| error.to_string())?;
+    match config_file::write_new(Path::new(name), &config) {
         Ok(()) => Ok(name.to_owned()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(format!("`{name}` is there already and stays as it is: type another name"))

@@ -134,7 +134,11 @@ fn message(frame: &mut Frame<'_>, area: Rect, above: Rect, scene: &Scene<'_>, th
         let said = scene.snapshot.log.iter().rev().find(|entry| *entry.from == *stage);
         said.map(|entry| entry.text.to_string())
     };
-    let trouble = if let Some(stage) = scene.snapshot.failed_stage() {
+    let lost = scene.snapshot.link.as_ref().and_then(|link| Some((link, link.lost?)));
+    let trouble = if let Some((link, time)) = lost {
+        let name = &link.name;
+        Some(format!("{name} has not said a word for {} s: what is shown is old; trying again", time.as_secs()))
+    } else if let Some(stage) = scene.snapshot.failed_stage() {
         let why = said(stage).unwrap_or_else(|| "the log says why".to_owned());
         Some(format!("{stage} is out, the rest goes on; a new start brings it back: {why}"))
     } else {

@@ -178,7 +178,7 @@ impl Zero {
             let share = |share| stage.times.percentile(share).unwrap_or_default();
             // A longest call that is not longer than before is known by its bucket only.
             let worst = if stage.worst > before.worst { stage.worst } else { share(1.0).min(stage.worst) };
-            (stage.p50, stage.p99, stage.worst) = (share(0.5), share(0.99), worst);
+            (stage.p50, stage.p99, stage.worst) = (share(0.5).min(worst), share(0.99).min(worst), worst);
             for ((_, counts), (_, before)) in stage.outputs.iter_mut().zip(&before.outputs) {
                 counts.sent_samples = counts.sent_samples.saturating_sub(before.sent_samples);
                 counts.lost_device = counts.lost_device.saturating_sub(before.lost_device);

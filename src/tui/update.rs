@@ -125,7 +125,8 @@ pub fn update(app: &mut App, snapshot: &Snapshot, action: Action) -> Vec<Effect>
         Action::Quit => return quit(app, snapshot),
         Action::QuitAndFinish => {
             app.layers.pop();
-            let open = matches!(snapshot.recording, RecordingState::Recording | RecordingState::Paused);
+            let open = snapshot.link.is_none()
+                && matches!(snapshot.recording, RecordingState::Recording | RecordingState::Paused);
             return if open { vec![Effect::RecordFinish, Effect::Quit] } else { vec![Effect::Quit] };
         }
         Action::QuitAndRecordOn => return vec![Effect::Detach],
@@ -233,7 +234,9 @@ fn close(app: &mut App) {
 }
 
 fn quit(app: &mut App, snapshot: &Snapshot) -> Vec<Effect> {
-    let open = matches!(snapshot.recording, RecordingState::Recording | RecordingState::Paused);
+    // Whoever leaves a far session changes nothing there.
+    let open =
+        snapshot.link.is_none() && matches!(snapshot.recording, RecordingState::Recording | RecordingState::Paused);
     if open || !app.form.staged.is_empty() {
         app.layers.push(Layer::AskQuit);
         return Vec::new();

@@ -17,6 +17,7 @@ use crate::{
     param::{ParamError, ParamSet},
     pool::{MemoryPool, PoolView},
     port::{AnyInput, AnyReceiver, Input, Output, OutputStats, SourceInfo, kinds},
+    publication::{Publication, Publisher, publication},
     signal::{Counts, Physical, Signal, SignalKind, Spectrum, StreamSpec},
     tap::{TapSocket, tap},
 };
@@ -97,6 +98,8 @@ pub struct Wiring {
     pub recorder: Option<Arc<RecorderHandle>>,
     /// Set by a stage that replays.
     pub transport: Option<Arc<TransportHandle>>,
+    /// Set by a stage that publishes a stream.
+    pub publication: Option<Publication>,
     /// Set by a stage that hashes streams.
     pub hashes: Option<Hashes>,
 }
@@ -283,6 +286,17 @@ impl<'a> BuildContext<'a> {
         let (ours, seat) = handle(self.wiring.bell.clone(), first);
         self.wiring.transport = Some(Arc::new(ours));
         seat
+    }
+
+    /// Makes this stage one that publishes a stream of this shape, with room for so many packets.
+    ///
+    /// # Errors
+    /// When the shape or the room is beyond the limits.
+    pub fn publication(&mut self, name: &str, spec: &StreamSpec, packets: u32) -> Result<Publisher, BuildError> {
+        check_shape(spec, packets)?;
+        let (publisher, publication) = publication(name, spec, packets);
+        self.wiring.publication = Some(publication);
+        Ok(publisher)
     }
 
     /// Makes this stage one that leaves hashes of its streams.

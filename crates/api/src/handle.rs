@@ -9,12 +9,12 @@ use std::{
 };
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::bell::Bell;
 
 /// State of a recording, beside the state of the pipeline.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordingState {
     /// Nothing is recorded.
@@ -92,7 +92,7 @@ pub enum RecordCommand {
 pub const MOST_CLOSED: usize = 1000;
 
 /// What is known of a recording.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RecorderStatus {
     /// State of this recorder.
     pub state: RecordingState,
@@ -161,7 +161,7 @@ pub enum TransportCommand {
 }
 
 /// What is known of a replay. Seconds count from the first sample of the recording, whichever stream has it.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TransportStatus {
     /// The file.
     pub path: PathBuf,

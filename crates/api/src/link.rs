@@ -85,7 +85,7 @@ impl Tally {
 }
 
 /// What a link's counters read at one moment; `offered = consumed + dropped + in_flight` in packets and in samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkCounts {
     /// Handed to the link.
     pub offered_packets: u64,

@@ -47,7 +47,7 @@ struct Written {
 }
 
 /// What an output's counters read at one moment, in samples but for `sent_packets`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct OutputCounts {
     /// Packets passed to the links.
     pub sent_packets: u64,

@@ -1,7 +1,7 @@
 //! A lossy look at an output for displays: copies into its own small pool, off until someone looks.
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicU8, AtomicU64, Ordering},
 };
 
 use crate::{
@@ -9,29 +9,40 @@ use crate::{
     signal::{Physical, Signal, StreamSpec},
 };
 
+/// How many may look at once: a screen, and the port that remote clients share.
+const SEATS: usize = 2;
+
 /// The stage's end.
 pub(crate) struct TapSender {
-    shared: Arc<TapShared>,
+    /// Bits of the seats where someone looks.
+    taken: Arc<AtomicU8>,
+    seats: [SeatSender; SEATS],
+}
+
+struct SeatSender {
+    missed: Arc<AtomicU64>,
     pool: MemoryPool<Physical>,
     ring: rtrb::Producer<Packet<Physical>>,
 }
 
-struct TapShared {
-    on: AtomicBool,
-    missed: AtomicU64,
-}
-
-/// The runtime's end: hands out one [`Tap`] at a time.
+/// The runtime's end: hands out a [`Tap`] for each seat.
 #[derive(Clone)]
 pub struct TapSocket {
-    shared: Arc<TapShared>,
+    taken: Arc<AtomicU8>,
     spec: StreamSpec,
-    ring: Arc<Mutex<Option<rtrb::Consumer<Packet<Physical>>>>>,
+    seats: Arc<[Seat; SEATS]>,
+}
+
+struct Seat {
+    missed: Arc<AtomicU64>,
+    /// While nobody looks.
+    ring: Mutex<Option<rtrb::Consumer<Packet<Physical>>>>,
 }
 
 /// Someone looking at an output. Dropping it turns the copying off.
 pub struct Tap {
     socket: TapSocket,
+    seat: usize,
     ring: Option<rtrb::Consumer<Packet<Physical>>>,
 }
 
@@ -45,26 +56,43 @@ fn tap_packets(spec: &StreamSpec) -> u32 {
 
 pub(crate) fn tap(spec: &StreamSpec) -> (TapSender, TapSocket) {
     let packets = tap_packets(spec);
-    let shared = Arc::new(TapShared { on: AtomicBool::new(false), missed: AtomicU64::new(0) });
-    let (producer, consumer) = rtrb::RingBuffer::new(packets as usize);
-    let sender = TapSender { shared: shared.clone(), pool: MemoryPool::new(spec, packets), ring: producer };
-    (sender, TapSocket { shared, spec: spec.clone(), ring: Arc::new(Mutex::new(Some(consumer))) })
+    let taken = Arc::new(AtomicU8::new(0));
+    let ends: [(SeatSender, Seat); SEATS] = std::array::from_fn(|_| {
+        let missed = Arc::new(AtomicU64::new(0));
+        let (producer, consumer) = rtrb::RingBuffer::new(packets as usize);
+        let sender = SeatSender { missed: missed.clone(), pool: MemoryPool::new(spec, packets), ring: producer };
+        (sender, Seat { missed, ring: Mutex::new(Some(consumer)) })
+    });
+    let [(a, first), (b, second)] = ends;
+    let sender = TapSender { taken: taken.clone(), seats: [a, b] };
+    (sender, TapSocket { taken, spec: spec.clone(), seats: Arc::new([first, second]) })
 }
 
 impl TapSender {
     /// Copies a packet for whoever looks; one relaxed load when nobody does.
     #[inline]
     pub(crate) fn offer<S: Signal>(&mut self, packet: &Packet<S>) {
-        if self.shared.on.load(Ordering::Relaxed) {
-            self.copy(packet);
+        let taken = self.taken.load(Ordering::Relaxed);
+        if taken != 0 {
+            self.copy(packet, taken);
         }
     }
 
     #[cold]
+    fn copy<S: Signal>(&mut self, packet: &Packet<S>, taken: u8) {
+        for (index, seat) in self.seats.iter_mut().enumerate() {
+            if taken & (1 << index) != 0 {
+                seat.copy(packet);
+            }
+        }
+    }
+}
+
+impl SeatSender {
     fn copy<S: Signal>(&mut self, packet: &Packet<S>) {
         let header = *packet.header();
         let Some(mut copy) = self.pool.try_acquire() else {
-            self.shared.missed.fetch_add(u64::from(header.batch_size), Ordering::Relaxed);
+            self.missed.fetch_add(u64::from(header.batch_size), Ordering::Relaxed);
             return;
         };
         for (to, from) in copy.frames_mut(header.batch_size).iter_mut().zip(packet.samples()) {
@@ -77,11 +105,15 @@ impl TapSender {
 }
 
 impl TapSocket {
-    /// Starts looking, or `None` while someone else does.
+    /// Starts looking, or `None` while as many others do as can.
     pub fn open(&self) -> Option<Tap> {
-        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        self.shared.on.store(true, Ordering::Relaxed);
-        Some(Tap { socket: self.clone(), ring: Some(ring) })
+        let free = |(seat, of): (usize, &Seat)| {
+            let ring = of.ring.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+            Some((seat, ring))
+        };
+        let (seat, ring) = self.seats.iter().enumerate().find_map(free)?;
+        self.taken.fetch_or(1 << seat, Ordering::Relaxed);
+        Some(Tap { socket: self.clone(), seat, ring: Some(ring) })
     }
 }
 
@@ -98,16 +130,20 @@ impl Tap {
 
     /// Samples that were not copied because nobody came to look in time. Display only: nothing else lost them.
     pub fn missed(&self) -> u64 {
-        self.socket.shared.missed.load(Ordering::Relaxed)
+        self.seat().missed.load(Ordering::Relaxed)
+    }
+
+    fn seat(&self) -> &Seat {
+        &self.socket.seats[self.seat]
     }
 }
 
 impl Drop for Tap {
     fn drop(&mut self) {
-        self.socket.shared.on.store(false, Ordering::Relaxed);
+        self.socket.taken.fetch_and(!(1 << self.seat), Ordering::Relaxed);
         if let Some(mut ring) = self.ring.take() {
             while ring.pop().is_ok() {}
-            *self.socket.ring.lock().unwrap_or_else(PoisonError::into_inner) = Some(ring);
+            *self.seat().ring.lock().unwrap_or_else(PoisonError::into_inner) = Some(ring);
         }
     }
 }

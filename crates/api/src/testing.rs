@@ -19,6 +19,7 @@ use crate::{
     param::{ParamError, ParamSet},
     pool::MemoryPool,
     port::{OutputCounts, OutputStats, SourceInfo},
+    publication::Publication,
     signal::{Counts, Physical, Signal, SignalKind, Spectrum, StreamSpec},
     stage::{Flow, Note, Stage, StageContext, StageDescriptor, StageError},
 };
@@ -39,6 +40,8 @@ pub struct Harness {
     pub recorder: Option<Arc<RecorderHandle>>,
     /// Set by a stage that replays.
     pub transport: Option<Arc<TransportHandle>>,
+    /// Set by a stage that publishes a stream.
+    pub publication: Option<Publication>,
     /// Set by a stage that hashes streams.
     pub hashes: Option<Hashes>,
 }
@@ -123,6 +126,7 @@ impl Harness {
             next_input_sample: Arc::new(AtomicU64::new(0)),
             recorder: None,
             transport: None,
+            publication: None,
             hashes: None,
         };
         let stage = (descriptor.build)(&mut BuildContext::new(&params, &mut wiring))?;
@@ -141,6 +145,7 @@ impl Harness {
             epoch,
             recorder: wiring.recorder,
             transport: wiring.transport,
+            publication: wiring.publication,
             hashes: wiring.hashes,
         })
     }

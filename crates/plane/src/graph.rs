@@ -15,6 +15,7 @@ use wavedeck_api::{
     link::LinkStats,
     pool::PoolView,
     port::{OutputStats, SourceInfo},
+    publication::Publication,
     signal::StreamSpec,
     stage::Stage,
     tap::TapSocket,
@@ -54,6 +55,7 @@ pub(crate) struct NodeView {
     pub(crate) next_input_sample: Arc<AtomicU64>,
     pub(crate) recorder: Option<Arc<RecorderHandle>>,
     pub(crate) transport: Option<Arc<TransportHandle>>,
+    pub(crate) publication: Option<Publication>,
     pub(crate) hashes: Option<Hashes>,
 }
 
@@ -159,6 +161,7 @@ fn build_stage(
         next_input_sample: Arc::new(AtomicU64::new(0)),
         recorder: None,
         transport: None,
+        publication: None,
         hashes: None,
     };
     let place = format!("/stages/{stage}");
@@ -209,6 +212,7 @@ fn build_stage(
         next_input_sample: wiring.next_input_sample,
         recorder: wiring.recorder,
         transport: wiring.transport,
+        publication: wiring.publication,
         hashes: wiring.hashes,
     };
     Ok(Node { stage: stage_box, view })

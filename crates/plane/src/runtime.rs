@@ -9,12 +9,13 @@ use std::{
 };
 
 use crossbeam::channel::{Receiver, bounded};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wavedeck_api::{
     clock,
     handle::{RecordCommand, RecorderHandle, RecorderStatus, RecordingState, SessionInfo, StreamHash, TransportHandle},
     link::LinkStats,
     param::ParamSet,
+    publication::Publication,
     signal::StreamSpec,
     stage::{StageContext, StageError},
     tap::Tap,
@@ -44,7 +45,7 @@ pub(crate) const MAILBOX: usize = 64;
 const MAX_EVENTS: usize = 4096;
 
 /// State of a pipeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PipelineState {
     /// Not begun, or everything has ended.
@@ -373,6 +374,11 @@ impl Runtime {
         self.recorders().map(|recorder| recorder.status()).collect()
     }
 
+    /// Every stream that a stage publishes, with the id of the stage.
+    pub fn publications(&self) -> impl Iterator<Item = (&Arc<str>, &Publication)> {
+        self.nodes.iter().filter_map(|node| Some((&node.id, node.publication.as_ref()?)))
+    }
+
     /// Every replay of the pipeline.
     pub fn transports(&self) -> impl Iterator<Item = &Arc<TransportHandle>> {
         self.nodes.iter().filter_map(|node| node.transport.as_ref())
@@ -439,7 +445,9 @@ impl Runtime {
             counts: link.counts(),
         });
         let stages = self.nodes.iter().enumerate().map(|(index, node)| {
+            // In this order: no call is in the one and longer than the other.
             let times = node.stats.times();
+            let worst = node.stats.worst();
             StageTelemetry {
                 id: node.id.clone(),
                 kind: self.plan.stages[index].descriptor.id,
@@ -447,9 +455,9 @@ impl Runtime {
                 state: node.stats.state(),
                 packets: node.stats.packets(),
                 busy: node.stats.busy(),
-                worst: node.stats.worst(),
-                p50: times.percentile(0.5).unwrap_or_default(),
-                p99: times.percentile(0.99).unwrap_or_default(),
+                worst,
+                p50: times.percentile_within(0.5, worst).unwrap_or_default(),
+                p99: times.percentile_within(0.99, worst).unwrap_or_default(),
                 times,
                 waits: node.realtime,
                 is_source: self.plan.is_source(index),

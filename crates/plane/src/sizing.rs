@@ -1,12 +1,12 @@
 //! How many packets a queue has to hold: as many as come while its reader is away.
 use std::{fmt, sync::Arc};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{config::MAX_CAPACITY, graph::NodeView, plan::Plan, problem::Problem};
 
 /// A queue that holds less than its reader needs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QueueAdvice {
     /// The connection, `volts.out -> clean.in`.
     pub edge: Arc<str>,

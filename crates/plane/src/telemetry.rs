@@ -11,16 +11,17 @@ use crate::{
     sizing::QueueAdvice,
     times::{CallTimes, Histogram},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wavedeck_api::{
     clock::nanoseconds,
     count::Count,
     link::{LinkCounts, Overflow},
+    names::{self, Name},
     port::OutputCounts,
 };
 
 /// All counters.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Telemetry {
     /// Monotonic time of the copy, see [`wavedeck_api::clock`].
     pub at_ns: u64,
@@ -37,7 +38,7 @@ pub struct Telemetry {
 }
 
 /// State of one stage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StageState {
     /// Not started yet.
@@ -63,12 +64,13 @@ impl StageState {
 }
 
 /// Counters of one stage.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StageTelemetry {
     /// Id in the config.
     pub id: Arc<str>,
     /// Stage type.
-    pub kind: &'static str,
+    #[serde(deserialize_with = "names::deserialize")]
+    pub kind: Name,
     /// Name of its worker thread.
     pub thread: Arc<str>,
     /// What it is doing.
@@ -84,18 +86,18 @@ pub struct StageTelemetry {
     /// Time that 99 of 100 such calls took at most, to within a quarter.
     pub p99: Duration,
     /// How many such calls took how long; the difference of two copies tells of the time between them.
-    #[serde(skip)]
     pub times: CallTimes,
     /// True if waiting for the outside world is part of `busy`.
     pub waits: bool,
     /// True for a stage without inputs.
     pub is_source: bool,
     /// Counters of each output, by port.
-    pub outputs: Vec<(&'static str, OutputCounts)>,
+    #[serde(deserialize_with = "names::deserialize_pairs")]
+    pub outputs: Vec<(Name, OutputCounts)>,
 }
 
 /// Counters of one connection.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EdgeTelemetry {
     /// `board.out -> volts.in`.
     pub id: Arc<str>,
@@ -111,7 +113,7 @@ pub struct EdgeTelemetry {
 }
 
 /// Use of one pool.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PoolTelemetry {
     /// `stage.port`.
     pub name: Arc<str>,

@@ -208,14 +208,18 @@ fn the_state_can_be_asked_for_while_a_stop_waits() {
 fn a_tap_sees_packets_only_while_someone_looks() {
     let (runtime, _events) = launch(&chain(json!({}), json!({}), json!({}), 4));
     runtime.go();
-    let mut tap = runtime.tap("b", "out").expect("the output is there");
-    assert!(runtime.tap("b", "out").is_none(), "one looker at a time");
-    let mut seen = None;
-    wait_until("a packet", || {
-        seen = tap.next_packet();
-        seen.is_some()
-    });
-    assert_eq!(seen.map(|packet| packet.samples().len()), Some(4));
-    drop(tap);
-    assert!(runtime.tap("b", "out").is_some());
+    let mut taps = [(); 2].map(|()| runtime.tap("b", "out").expect("a seat for the screen and one for the port"));
+    assert!(runtime.tap("b", "out").is_none(), "no more seats");
+    for tap in &mut taps {
+        let mut seen = None;
+        wait_until("a packet", || {
+            seen = tap.next_packet();
+            seen.is_some()
+        });
+        assert_eq!(seen.map(|packet| packet.samples().len()), Some(4));
+    }
+    let [screen, port] = taps;
+    drop(port);
+    assert!(runtime.tap("b", "out").is_some(), "whoever leaves makes room");
+    drop(screen);
 }

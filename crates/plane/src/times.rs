@@ -4,6 +4,7 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
 use wavedeck_api::clock::nanoseconds;
 
 /// What takes less than 2^6 = 64 ns is not told apart.
@@ -43,7 +44,7 @@ impl Histogram {
 }
 
 /// How many calls took how long, from the shortest on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallTimes(Vec<u64>);
 
 impl CallTimes {
@@ -63,6 +64,11 @@ impl CallTimes {
             seen >= rank
         })?;
         Some(Duration::from_nanos(end_of(bucket)))
+    }
+
+    /// As [`percentile`](Self::percentile), but where the longest call is known exactly, never more than that.
+    pub fn percentile_within(&self, share: f64, longest: Duration) -> Option<Duration> {
+        self.percentile(share).map(|time| time.min(longest))
     }
 
     /// The calls since an earlier copy of the same counts.

@@ -58,6 +58,10 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
 /// The one word that must be right, its sign, and the time that belongs to it.
 fn state(snapshot: &Snapshot, theme: &Theme) -> (String, Role) {
     let signs = theme.signs();
+    if let Some(lost) = snapshot.lost_link() {
+        // What it was doing is not known any more.
+        return (format!("{} NO LINK {} s", signs.wrong, lost.as_secs()), Role::Alarm);
+    }
     let recorded = snapshot.recorder.as_ref().map_or(0.0, |recorder| recorder.recorded_s);
     let clock = scale::clock(recorded, Tenths::Full);
     match snapshot.recording {
@@ -97,7 +101,7 @@ fn items(scene: &Scene<'_>, wide: bool, theme: &Theme) -> Vec<Item> {
     if let Some(stage) = snapshot.failed_stage() {
         add(0, format!(" {} FAILED ", pen::fit(stage, name_width, theme)), Role::Alarm);
     }
-    if let Some((_, time)) = scene.app.silence.longest() {
+    if let (Some((_, time)), None) = (scene.app.silence.longest(), snapshot.lost_link()) {
         add(0, format!(" NO DATA {} s ", time.as_secs()), Role::Alarm);
     }
     match &snapshot.transport {
@@ -133,6 +137,9 @@ fn items(scene: &Scene<'_>, wide: bool, theme: &Theme) -> Vec<Item> {
         add(1, format!(" DROP {lost} "), Role::Alarm);
     } else {
         add(1, "drop 0".into(), Role::Good);
+    }
+    if let Some(link) = &snapshot.link {
+        add(9, format!("at {}", pen::fit(&link.name, name_width, theme)), Role::Title);
     }
     if wide {
         let role = if snapshot.shed_samples > 0 { Role::Text } else { Role::Dim };

@@ -39,9 +39,10 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
     let plots = Rect { width: area.width - table_width, ..area };
     let found = peaks(&spectrum.density, spectrum.bin_hz(), PEAKS);
     let head = format!(
-        " {}  {} windows of {} samples, {:.2} s, {} a bin",
+        " {}  {} window{} of {} samples, {:.2} s, {} a bin",
         channel.name,
         spectrum.windows,
+        if spectrum.windows == 1 { "" } else { "s" },
         spectrum.size,
         spectrum.size as f64 / spectrum.rate_hz,
         scale::hertz(spectrum.bin_hz())

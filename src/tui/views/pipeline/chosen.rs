@@ -160,7 +160,7 @@ impl Part<'_> {
         }
         let recent = self.scene.rates.trends.recent_times(&self.scene.snapshot.telemetry, index);
         let unknown = self.theme.signs().unknown;
-        let share = |share| recent.percentile(share).map_or_else(|| unknown.to_owned(), time);
+        let share = |share| recent.percentile_within(share, stage.worst).map_or_else(|| unknown.to_owned(), time);
         let all = |took| if stage.times.calls() == 0 { unknown.to_owned() } else { time(took) };
         let text = format!(
             "calls in {RECENT} s: p50 {} p99 {}; in all: p50 {} p99 {} worst {}",

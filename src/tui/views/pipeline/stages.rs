@@ -120,7 +120,7 @@ impl Table<'_> {
         let load = rate.and_then(|rate| rate.load).map_or_else(unknown, |load| format!("{:.1}%", load * 100.0));
         let recent = scene.rates.trends.recent_times(&scene.snapshot.telemetry, index);
         // Waiting for a device says nothing about the stage.
-        let share = |share| recent.percentile(share).filter(|_| !stage.waits);
+        let share = |share| recent.percentile_within(share, stage.worst).filter(|_| !stage.waits);
         let worst = Some(stage.worst).filter(|_| !stage.waits);
         let written = |took: Option<Duration>| {
             let text = took.map_or_else(unknown, time);

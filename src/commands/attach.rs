@@ -1,0 +1,120 @@
+//! `sessions`, `attach` and `stop`: sessions that run elsewhere.
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, anyhow};
+use serde_json::{Value, json};
+
+use crate::{
+    attach::{FarSession, Target},
+    cli::{AttachArgs, SessionsArgs, StopArgs},
+    exit::{Exit, Failure},
+    logging,
+    remote::Token,
+    sessions,
+    signals::Signals,
+    snapshot::Snapshot,
+    station::Station,
+    tui::{self, Outcome},
+};
+
+/// Time that a session has to drain and to finish its recording.
+const STOP_PATIENCE: Duration = Duration::from_secs(40);
+/// How often it is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// `sessions`
+pub(super) fn list(args: &SessionsArgs) -> Result<Exit, Failure> {
+    let mut found = Vec::new();
+    for name in sessions::list()? {
+        let known = sessions::find(Some(&name)).and_then(|target| {
+            let session = FarSession::connect(target)?;
+            let pid = session.call("session.get", Value::Null)?["pid"].clone();
+            Ok((pid, session.snapshot()))
+        });
+        found.push((name, known));
+    }
+    if args.json {
+        let entries = found.iter().map(|(name, known)| match known {
+            Ok((pid, snapshot)) => json!({
+                "name": name, "pid": pid, "pipeline": snapshot.name, "state": snapshot.pipeline,
+                "recording": snapshot.recording, "uptime_s": snapshot.uptime_s, "lost_samples": snapshot.lost_samples,
+                "file": snapshot.recorder.as_ref().and_then(|recorder| recorder.path.clone()),
+            }),
+            Err(error) => json!({ "name": name, "error": format!("{error:#}") }),
+        });
+        super::print_json(&entries.collect::<Vec<_>>())?;
+        return Ok(Exit::Ok);
+    }
+    if found.is_empty() {
+        super::print("no session runs\n")?;
+        return Ok(Exit::Ok);
+    }
+    for (name, known) in found {
+        let line = match known {
+            Ok((pid, snapshot)) => described(&name, &pid, &snapshot),
+            Err(error) => format!("{name:<24}  {error:#}\n"),
+        };
+        super::print(&line)?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn described(name: &str, pid: &Value, snapshot: &Snapshot) -> String {
+    let recording = format!("{:?}", snapshot.recording).to_lowercase();
+    let state = format!("{:?}", snapshot.pipeline).to_lowercase();
+    let recorder = snapshot.recorder.as_ref().and_then(|recorder| recorder.path.as_ref());
+    let file = recorder.map_or_else(String::new, |path| format!("  {}", path.display()));
+    let lost = snapshot.lost_samples;
+    format!("{name:<24}  pid {pid:<8} up {:>9.1} s  {state}, {recording}, drop {lost}{file}\n", snapshot.uptime_s)
+}
+
+/// `attach`
+pub(super) fn attach(args: &AttachArgs) -> Result<Exit, Failure> {
+    let target = match args.session.as_deref() {
+        Some(address) if address.contains("://") => {
+            let token = Token::given(args.token_file.as_deref()).map_err(Failure::usage)?;
+            Target::address(address, token.map(|token| token.as_str().to_owned())).map_err(Failure::usage)?
+        }
+        name => sessions::find(name).map_err(Failure::usage)?,
+    };
+    super::run::require_terminal()?;
+    let _log = logging::start(args.log.as_deref()).ok();
+    let signals = Signals::watch().context("signals cannot be watched")?;
+    let name = target.to_string();
+    let session = FarSession::connect(target)?;
+    let outcome = tui::run(Arc::new(session), &super::run::screen_options(&args.screen, None), &signals)?;
+    if outcome != Outcome::HungUp {
+        super::print(&format!("Left {name}; it goes on. `wavedeck stop NAME` ends a session of this machine.\n"))?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// `stop`
+pub(super) fn stop(args: &StopArgs) -> Result<Exit, Failure> {
+    let target = sessions::find(Some(&args.name)).map_err(Failure::usage)?;
+    let session = FarSession::connect(target)?;
+    session.call("pipeline.stop", Value::Null).map_err(|error| anyhow!(error))?;
+    let begin = Instant::now();
+    // Its socket goes first, the process when everything is on the disk.
+    let pid = session.call("session.get", Value::Null).ok().and_then(|answer| answer["pid"].as_i64());
+    drop(session);
+    while sessions::list()?.contains(&args.name) || pid.is_some_and(is_running) {
+        if begin.elapsed() > STOP_PATIENCE {
+            let text =
+                format!("`{}` has not ended within {} s; it may still be writing", args.name, STOP_PATIENCE.as_secs());
+            return Err(anyhow!(text).into());
+        }
+        thread::sleep(LOOK);
+    }
+    super::print(&format!("{} has ended\n", args.name))?;
+    Ok(Exit::Ok)
+}
+
+fn is_running(pid: i64) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+}
