@@ -14,6 +14,7 @@ mod methods;
 mod metrics;
 pub mod options;
 mod outbox;
+mod patience;
 pub mod reduce;
 mod routes;
 pub mod rpc;

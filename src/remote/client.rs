@@ -1,6 +1,9 @@
 //! One client on a WebSocket: its name, what it has subscribed to, what waits for it.
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -18,6 +21,7 @@ pub(super) struct Client {
     pub(super) address: String,
     pub(super) outbox: Outbox,
     wishes: Mutex<Wishes>,
+    has_left: AtomicBool,
 }
 
 /// What a client wants to be told.
@@ -56,7 +60,23 @@ impl Rhythm {
 impl Client {
     pub(super) fn new(number: u64, address: String, name: String, limits: &Limits) -> Self {
         let wishes = Wishes { name, telemetry: None, next_event: None, last_subscription: 0 };
-        Self { number, address, outbox: Outbox::new(limits), wishes: Mutex::new(wishes) }
+        Self {
+            number,
+            address,
+            outbox: Outbox::new(limits),
+            wishes: Mutex::new(wishes),
+            has_left: AtomicBool::new(false),
+        }
+    }
+
+    /// Says that it has gone; a request of it may still be under way.
+    pub(super) fn leave(&self) {
+        self.has_left.store(true, Ordering::Relaxed);
+    }
+
+    /// True once it has gone.
+    pub(super) fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Relaxed)
     }
 
     /// The name in logs and edit journals.

@@ -1,7 +1,8 @@
 //! Data as it goes over the wire: a head of 40 bytes and values, little-endian.
 //!
 //! `"WD"`, `u8` version, `u8` kind, `u16` stream (the number of the subscription), `u16` channels, `u32` frames, `u64` seq,
-//! `u64` first_sample, `u64` unix_ns, `u32` dropped; then the values frame by frame.
+//! `u64` first_sample, `u64` unix_ns, `u32` dropped; then the values frame by frame. `seq` counts the frames sent to this
+//! client from 0 on, over all its subscriptions, and `dropped` the samples of its streams that it has missed in all.
 use bytes::Bytes;
 use wavedeck_api::signal::SignalKind;
 

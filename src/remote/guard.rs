@@ -62,8 +62,11 @@ impl Guard {
         if name.eq_ignore_ascii_case("localhost") {
             return true;
         }
-        let Ok(ip) = name.parse::<IpAddr>() else { return false };
         let bound = self.address.ip();
+        let Ok(ip) = name.parse::<IpAddr>() else {
+            // Only where other machines may come in, and they need the token there.
+            return !bound.is_loopback() && is_host_name(name);
+        };
         // Listening at every address of the machine; a number cannot be pointed elsewhere as a name can.
         ip.is_loopback() || ip == bound || bound.is_unspecified()
     }
@@ -72,6 +75,15 @@ impl Guard {
         let got: String = got.chars().filter(|c| !c.is_control()).take(80).collect();
         format!("{what} `{got}` is not this port: use localhost or {}", self.address)
     }
+}
+
+/// True for the name of this machine, alone or in the local network.
+fn is_host_name(name: &str) -> bool {
+    let uname = rustix::system::uname();
+    let own = uname.nodename().to_str().unwrap_or_default();
+    let short = own.split('.').next().unwrap_or_default();
+    let known = [own.to_owned(), short.to_owned(), format!("{short}.local")];
+    !short.is_empty() && known.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// The name in `name`, `name:port` or `[v6]:port`.
@@ -139,6 +151,13 @@ mod tests {
         let open = guard("0.0.0.0:9300", None);
         assert_eq!(checked(&open, &[("host", "192.168.1.5:9300")]), 200);
         assert_eq!(checked(&open, &[("host", "evil.example:9300")]), 403);
+        let uname = rustix::system::uname();
+        let own = uname.nodename().to_str().expect("ASCII");
+        assert_eq!(checked(&open, &[("host", &format!("{own}:9300"))]), 200);
+        assert_eq!(
+            checked(&guard("127.0.0.1:9300", None), &[("host", own)]),
+            if own == "localhost" { 200 } else { 403 }
+        );
     }
 
     #[test]

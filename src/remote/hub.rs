@@ -39,7 +39,7 @@ impl Hub {
     pub(super) fn new(session: Session, limits: Limits, on_stop: Arc<dyn Fn() + Send + Sync>) -> Self {
         Self {
             started_unix_ns: wavedeck_api::clock::Anchor::now().unix_ns,
-            flow: Mutex::new(Flow::new(&session)),
+            flow: Mutex::new(Flow::begin(Instant::now())),
             session,
             limits,
             on_stop,
@@ -62,6 +62,8 @@ impl Hub {
 
     /// A client has gone, for this reason.
     pub(super) fn leave(&self, client: &Client, level: Level, why: &str) {
+        // Before its subscriptions are ended: what it still asks for finds it gone.
+        client.leave();
         self.streams().leave(client);
         self.clients().remove(&client.number);
         self.session.note(level, LOG_FROM, format!("{} left: {why}", client.name()));
@@ -116,7 +118,8 @@ impl Hub {
                 self.tell_events();
             }
             if is_due(2) {
-                self.flow.lock().unwrap_or_else(PoisonError::into_inner).look(&self.session, now);
+                let snapshot = self.session.snapshot();
+                self.flow.lock().unwrap_or_else(PoisonError::into_inner).look(&snapshot, now);
             }
             let rest = self.beat().saturating_sub(now.elapsed());
             tokio::select! {

@@ -21,6 +21,7 @@ use super::{
     hub::Hub,
     listen::Listeners,
     options::Token,
+    patience::Patient,
     routes::{self, Peer},
 };
 
@@ -116,7 +117,7 @@ impl Door {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.hub.limits.handshake)
-            .serve_connection(stream, service)
+            .serve_connection(Patient::new(stream, self.hub.limits.stalled), service)
             .with_upgrades();
         let mut connection = std::pin::pin!(connection);
         tokio::select! {

@@ -1,5 +1,6 @@
 //! A WebSocket from its first message to its last: one half reads and answers, the other sends what waits.
 use std::{
+    io::ErrorKind,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -152,13 +153,13 @@ async fn write(sink: &mut SplitSink<WebSocket, Frame>, client: &Client, heard: &
             if heard.silence() > limits.idle {
                 return farewell(sink, heard, ended(close_code::POLICY, "it does not answer pings")).await;
             }
-            if let Err(ending) = send(sink, Frame::Ping(Default::default()), limits.stalled).await {
+            if let Err(ending) = send(sink, Frame::Ping(Default::default())).await {
                 return ending;
             }
         }
         match client.outbox.next() {
             Next::Send(frame) => {
-                if let Err(ending) = send(sink, frame, limits.stalled).await {
+                if let Err(ending) = send(sink, frame).await {
                     return ending;
                 }
             }
@@ -169,12 +170,17 @@ async fn write(sink: &mut SplitSink<WebSocket, Frame>, client: &Client, heard: &
     }
 }
 
-async fn send(sink: &mut SplitSink<WebSocket, Frame>, frame: Frame, patience: Duration) -> Result<(), Ending> {
-    match timeout(patience, sink.send(frame)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(gone(&format!("the connection broke: {error}"))),
-        Err(_) => Err(ended(close_code::POLICY, &format!("it took nothing for {} s", patience.as_secs_f32()))),
-    }
+async fn send(sink: &mut SplitSink<WebSocket, Frame>, frame: Frame) -> Result<(), Ending> {
+    sink.send(frame).await.map_err(|error| {
+        let text = error.to_string();
+        match error.into_inner().downcast::<tungstenite::Error>().map(|error| *error) {
+            // The connection has its own limit of time for a write.
+            Ok(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::TimedOut => {
+                ended(close_code::POLICY, &error.to_string())
+            }
+            _ => gone(&format!("the connection broke: {text}")),
+        }
+    })
 }
 
 /// Tells the other side why, if it still listens, and gives it time to take that.

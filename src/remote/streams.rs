@@ -64,6 +64,8 @@ struct Subscriber {
     client: Arc<Client>,
     number: u16,
     wish: Wish,
+    /// The description has been sent.
+    is_told: bool,
 }
 
 impl Streams {
@@ -82,7 +84,7 @@ impl Streams {
         subscribers.filter(|one| one.client.number == client.number).map(|one| one.number).collect()
     }
 
-    /// Subscribes a client, and gives the description.
+    /// Subscribes a client, and gives the description; it is also told before the first data, behind the answer.
     pub(super) fn subscribe(
         &mut self,
         session: &Session,
@@ -90,6 +92,9 @@ impl Streams {
         stream: &str,
         wish: Wish,
     ) -> Result<(u16, Value), RpcError> {
+        if client.has_left() {
+            return Err(RpcError::state("the client has left"));
+        }
         self.follow(session);
         let (_, outputs) = session.outputs();
         let known = outputs.iter().find(|output| name_of(output) == stream).ok_or_else(|| {
@@ -101,15 +106,18 @@ impl Streams {
         let reduction = wish.for_stream(&known.spec)?;
         let number = client.wishes().next_subscription(&self.numbers_of(client));
         if !self.looked_at.contains_key(stream) {
-            let tap = session.tap(&known.stage, known.port).ok_or_else(|| {
-                RpcError::busy(format!("`{stream}` is being looked at by someone else: ask again when it is free"))
-            })?;
-            self.looked_at.insert(stream.to_owned(), LookedAt::new(known, Some(tap)));
+            let mut output = LookedAt::new(known);
+            output.look(session);
+            if output.tap.is_none() {
+                let what = format!("`{stream}` is being looked at by someone else: ask again when it is free");
+                return Err(RpcError::busy(what));
+            }
+            self.looked_at.insert(stream.to_owned(), output);
         }
         let description = views::description(&known.stage, known.port, &known.spec, reduction);
         if let Some(output) = self.looked_at.get_mut(stream) {
-            tell_description(client, number, &description);
-            output.add(Subscriber { client: client.clone(), number, wish }, reduction, self.anchor);
+            let subscriber = Subscriber { client: client.clone(), number, wish, is_told: false };
+            output.add(subscriber, reduction, self.anchor);
         }
         Ok((number, description))
     }
@@ -164,7 +172,7 @@ impl Streams {
                 subscribers.iter().for_each(|one| tell_end(one, name, "the pipeline has no such output any more"));
                 return false;
             };
-            *output = LookedAt::new(known, None);
+            *output = LookedAt::new(known);
             output.look(session);
             subscribers.into_iter().for_each(|one| output.take_over(one, name, anchor));
             !output.feeds.is_empty()
@@ -173,14 +181,14 @@ impl Streams {
 }
 
 impl LookedAt {
-    fn new(known: &OutputInfo, tap: Option<Tap>) -> Self {
-        let missed = tap.as_ref().map_or(0, Tap::missed);
+    fn new(known: &OutputInfo) -> Self {
         let (stage, port, spec) = (known.stage.clone(), known.port, known.spec.clone());
-        Self { stage, port, spec, tap, missed, feeds: Vec::new() }
+        Self { stage, port, spec, tap: None, missed: 0, feeds: Vec::new() }
     }
 
+    /// Takes the tap, if it is free and still of that shape: another pipeline may have come in between.
     fn look(&mut self, session: &Session) {
-        self.tap = session.tap(&self.stage, self.port);
+        self.tap = session.tap(&self.stage, self.port).filter(|tap| *tap.spec() == self.spec);
         self.missed = self.tap.as_ref().map_or(0, Tap::missed);
     }
 
@@ -197,16 +205,24 @@ impl LookedAt {
     /// Goes on with a subscriber of the same output of another pipeline, if that can be.
     fn take_over(&mut self, subscriber: Subscriber, name: &str, anchor: Anchor) {
         match subscriber.wish.for_stream(&self.spec) {
-            Ok(reduction) => {
-                let description = views::description(&self.stage, self.port, &self.spec, reduction);
-                tell_description(&subscriber.client, subscriber.number, &description);
-                self.add(subscriber, reduction, anchor);
-            }
+            Ok(reduction) => self.add(Subscriber { is_told: false, ..subscriber }, reduction, anchor),
             Err(error) => tell_end(&subscriber, name, &error.message),
         }
     }
 
+    fn tell_descriptions(&mut self) {
+        for Feed { reducer, subscribers } in &mut self.feeds {
+            for one in subscribers.iter_mut().filter(|one| !one.is_told) {
+                let description = views::description(&self.stage, self.port, &self.spec, reducer.reduction());
+                let params = json!({ "subscription": one.number, "description": description });
+                one.client.outbox.push_text(rpc::notification("stream.description", &params));
+                one.is_told = true;
+            }
+        }
+    }
+
     fn pass_on(&mut self, old: Instant) {
+        self.tell_descriptions();
         let Some(tap) = &mut self.tap else { return };
         while let Some(packet) = tap.next_packet() {
             for feed in &mut self.feeds {
@@ -251,11 +267,6 @@ impl Wish {
 /// `stage.port`
 pub(super) fn name_of(output: &OutputInfo) -> String {
     format!("{}.{}", output.stage, output.port)
-}
-
-fn tell_description(client: &Client, number: u16, description: &Value) {
-    let params = json!({ "subscription": number, "description": description });
-    client.outbox.push_text(rpc::notification("stream.description", &params));
 }
 
 fn tell_end(subscriber: &Subscriber, stream: &str, why: &str) {

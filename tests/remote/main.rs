@@ -1,0 +1,11 @@
+//! The remote port from outside: real sockets, a real WebSocket client, a real pipeline behind it.
+mod calls;
+#[path = "../common/mod.rs"]
+mod common;
+mod data;
+mod doors;
+mod edits;
+mod http;
+mod program;
+mod protocol;
+mod rig;
