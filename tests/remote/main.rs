@@ -8,4 +8,5 @@ mod edits;
 mod http;
 mod program;
 mod protocol;
+mod published;
 mod rig;

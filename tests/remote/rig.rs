@@ -32,7 +32,17 @@ impl Deck {
 
     pub(crate) fn with(channels: u32, rate_hz: u32, change: impl FnOnce(&mut PortOptions)) -> Self {
         let home = tempfile::tempdir().expect("a folder");
-        let config = PipelineConfig::from_value(&config(&home, channels, rate_hz)).expect("no mistake of form");
+        let config = config(&home, channels, rate_hz);
+        Self::open(home, &config, change)
+    }
+
+    /// Any pipeline.
+    pub(crate) fn of(config: &Value) -> Self {
+        Self::open(tempfile::tempdir().expect("a folder"), config, |_| {})
+    }
+
+    fn open(home: TempDir, config: &Value, change: impl FnOnce(&mut PortOptions)) -> Self {
+        let config = PipelineConfig::from_value(config).expect("no mistake of form");
         let registry = wavedeck::registry().expect("distinct names");
         let session = Session::open(config, registry, FromStart::Nothing).expect("it starts");
         let mut options = PortOptions { tcp: vec![loopback()], ..PortOptions::default() };
