@@ -179,6 +179,11 @@ impl Client {
         self.text_that("an answer", |text| text.get("method").is_none())
     }
 
+    /// The next text of any kind.
+    pub(crate) fn next_text(&mut self) -> Value {
+        self.text_that("a text", |_| true)
+    }
+
     /// The result of a call that must pass.
     pub(crate) fn call(&mut self, method: &str, params: Value) -> Value {
         let answer = self.called(method, params);
