@@ -77,6 +77,9 @@ pub struct RunOptions {
     /// With --headless: one JSON object per line, the summary last
     #[arg(long, requires = "headless")]
     pub json: bool,
+    /// With --headless: time between two status lines, such as 1m; a second if left out
+    #[arg(long, value_name = "TIME", requires = "headless", value_parser = duration)]
+    pub status_every: Option<std::time::Duration>,
     /// Changes a parameter of the pipeline file
     #[arg(long = "set", value_name = "STAGE.KEY=VALUE")]
     pub set: Vec<String>,

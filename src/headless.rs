@@ -6,16 +6,24 @@ use std::{
 };
 
 use serde_json::json;
-use wavedeck_api::handle::RecordingState;
+use wavedeck_api::{handle::RecordingState, stage::Level};
 use wavedeck_plane::PipelineState;
 
-use crate::{session::Session, signals::Signals, snapshot::Snapshot, summary::EndedBy};
+use crate::{
+    service::Service,
+    session::Session,
+    signals::Signals,
+    snapshot::{LogEntry, Snapshot},
+    summary::EndedBy,
+};
 
 /// How often signals and states are looked at: at first often, so that a short job ends when it is done, and later
 /// seldom, so that a long one rests.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
-/// How often a status line is printed.
-const LINE: Duration = Duration::from_secs(1);
+/// How often a status line is printed unless somebody says otherwise.
+pub const EVERY: Duration = Duration::from_secs(1);
+/// Set where standard output is a journal: lines then begin with how much they matter, see `sd-daemon(3)`.
+const JOURNAL: &str = "JOURNAL_STREAM";
 
 /// What is printed while the session runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +36,25 @@ pub enum Status {
     Json,
 }
 
+/// How to run without a screen.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadlessOptions {
+    /// When to end by itself.
+    pub deadline: Option<Instant>,
+    /// What is printed.
+    pub status: Status,
+    /// Time between two status lines.
+    pub every: Duration,
+}
+
 /// Waits for the end: by signal, by time, by its sources, by a fault. After a hang-up a recording goes on until then.
-pub fn wait(session: &Session, deadline: Option<Instant>, status: Status, signals: &Signals) -> EndedBy {
-    let mut printer = Printer { status, next_log: 0 };
+pub fn wait(session: &Session, options: HeadlessOptions, signals: &Signals, service: &mut Service) -> EndedBy {
+    let HeadlessOptions { deadline, status, every } = options;
+    let mut printer = Printer { status, next_log: 0, has_journal: std::env::var_os(JOURNAL).is_some() };
     let began = Instant::now();
-    let mut next_line = began + LINE;
+    let mut next_line = began + every;
     loop {
+        service.beat(Instant::now());
         if signals.wants_stop() {
             return EndedBy::Request;
         }
@@ -52,9 +73,13 @@ pub fn wait(session: &Session, deadline: Option<Instant>, status: Status, signal
             let is_failed = session.snapshot().pipeline == PipelineState::Failed;
             return if is_failed { EndedBy::Fault } else { EndedBy::Sources };
         }
-        if printer.status != Status::Silent && Instant::now() >= next_line {
-            next_line += LINE;
-            printer.print(&session.snapshot());
+        if Instant::now() >= next_line {
+            next_line += every;
+            let snapshot = session.snapshot();
+            service.status(status_text(&snapshot).trim_start());
+            printer.print(&snapshot.log, Some(&snapshot));
+        } else if began.elapsed() > EVERY {
+            printer.print(&session.log(), None);
         }
         let look = (began.elapsed() / 10).clamp(LOOKS.0, LOOKS.1);
         let rest = deadline.map_or(look, |deadline| deadline.saturating_duration_since(Instant::now()));
@@ -65,28 +90,47 @@ pub fn wait(session: &Session, deadline: Option<Instant>, status: Status, signal
 struct Printer {
     status: Status,
     next_log: u64,
+    has_journal: bool,
 }
 
 impl Printer {
-    /// Prints a status line and what was logged since the last one; goes silent when nobody can read it.
-    fn print(&mut self, snapshot: &Snapshot) {
+    /// Prints what was logged since the last time, and a status line; goes silent when nobody can read it.
+    fn print(&mut self, log: &[LogEntry], status: Option<&Snapshot>) {
+        if self.status == Status::Silent {
+            return;
+        }
         let mut lines = String::new();
         let first = self.next_log;
-        for entry in snapshot.log.iter().filter(|entry| entry.number >= first) {
+        for entry in log.iter().filter(|entry| entry.number >= first) {
             self.next_log = entry.number + 1;
             if self.status == Status::Json {
                 lines.push_str(&format!("{}\n", json!({ "type": "log", "entry": entry })));
+            } else if self.has_journal {
+                lines.push_str(&format!("<{}>{}: {}\n", priority(entry.level), entry.from, entry.text));
             } else {
                 lines.push_str(&format!("  {:?} {}: {}\n", entry.level, entry.from, entry.text));
             }
         }
-        lines.push_str(&match self.status {
-            Status::Json => format!("{}\n", status_json(snapshot)),
-            _ => format!("{}\n", status_text(snapshot)),
-        });
+        match (self.status, status) {
+            (Status::Json, Some(snapshot)) => lines.push_str(&format!("{}\n", status_json(snapshot))),
+            (_, Some(snapshot)) => lines.push_str(&format!("{}\n", status_text(snapshot))),
+            (_, None) => {}
+        }
+        if lines.is_empty() {
+            return;
+        }
         if std::io::stdout().write_all(lines.as_bytes()).and_then(|()| std::io::stdout().flush()).is_err() {
             self.status = Status::Silent;
         }
+    }
+}
+
+/// As `syslog(3)` counts.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
     }
 }
 

@@ -20,6 +20,7 @@ pub mod overview;
 pub mod plain;
 mod pump;
 pub mod remote;
+pub mod service;
 pub mod session;
 pub mod sessions;
 pub mod short_form;

@@ -97,11 +97,11 @@ pub(super) fn attach(args: &AttachArgs) -> Result<Exit, Failure> {
 pub(super) fn stop(args: &StopArgs) -> Result<Exit, Failure> {
     let target = sessions::find(Some(&args.name)).map_err(Failure::usage)?;
     let session = FarSession::connect(target)?;
+    let pid = session.call("session.get", Value::Null).map_err(|error| anyhow!(error))?["pid"].as_i64();
     session.call("pipeline.stop", Value::Null).map_err(|error| anyhow!(error))?;
-    let begin = Instant::now();
-    // Its socket goes first, the process when everything is on the disk.
-    let pid = session.call("session.get", Value::Null).ok().and_then(|answer| answer["pid"].as_i64());
     drop(session);
+    // Its socket goes first, the process when everything is on the disk.
+    let begin = Instant::now();
     while sessions::list()?.contains(&args.name) || pid.is_some_and(is_running) {
         if begin.elapsed() > STOP_PATIENCE {
             let text =
@@ -115,6 +115,9 @@ pub(super) fn stop(args: &StopArgs) -> Result<Exit, Failure> {
 }
 
 fn is_running(pid: i64) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+    let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return false };
+    // One that has ended and that nobody has asked about yet can still be signalled.
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    let has_ended = stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'));
+    !has_ended && rustix::process::test_kill_process(pid).is_ok()
 }

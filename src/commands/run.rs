@@ -14,10 +14,11 @@ use crate::{
     cli::{BackgroundArg, ColorArg, GlyphsArg, ReplayArgs, RunArgs, RunOptions, ScreenArgs},
     config_file,
     exit::{Exit, Failure},
-    headless::{self, Status},
+    headless::{self, HeadlessOptions, Status},
     library::{self, ReplayOptions},
     logging,
     plain::{self, PlainOptions},
+    service::Service,
     session::{FromStart, Session},
     sessions,
     signals::Signals,
@@ -114,15 +115,19 @@ fn start(config: PipelineConfig, file: &Path, options: &RunOptions, purpose: Pur
     if let Some(error) = unpublished {
         session.note(Level::Warn, "session", format!("`wavedeck attach` does not find this session: {error:#}"));
     }
+    let mut service = Service::find();
+    service.ready();
     let ended_by = if options.headless {
         let status = if options.json { Status::Json } else { Status::Text };
-        headless::wait(&session, deadline, status, &signals)
+        let every = options.status_every.unwrap_or(headless::EVERY);
+        headless::wait(&session, HeadlessOptions { deadline, status, every }, &signals, &mut service)
     } else if options.plain {
         let every = options.plain_every.unwrap_or(Duration::from_secs(1));
         plain::wait(&session, &PlainOptions { every, ascii: options.screen.ascii, deadline }, &signals)
     } else {
-        on_screen(&session, deadline, options, &signals)?
+        on_screen(&session, deadline, options, &signals, &mut service)?
     };
+    service.stopping(PATIENCE * 2);
     drop(port);
     let closing = session.close(PATIENCE);
     let summary = Summary::of(&name, &closing, ended_by);
@@ -167,7 +172,9 @@ fn on_screen(
     deadline: Option<Instant>,
     options: &RunOptions,
     signals: &Signals,
+    service: &mut Service,
 ) -> Result<EndedBy, Failure> {
+    let headless = |status| HeadlessOptions { deadline, status, every: headless::EVERY };
     let screen = screen_options(&options.screen, deadline);
     Ok(match tui::run(Arc::new(session.clone()), &screen, signals)? {
         Outcome::Quit => EndedBy::Request,
@@ -175,8 +182,8 @@ fn on_screen(
         Outcome::Terminated => EndedBy::Request,
         Outcome::Detached => {
             super::print("The recording goes on without a screen; Ctrl-C finishes it.\n")?;
-            headless::wait(session, deadline, Status::Text, signals)
+            headless::wait(session, headless(Status::Text), signals, service)
         }
-        Outcome::HungUp => headless::wait(session, deadline, Status::Silent, &signals.after_hang_up()),
+        Outcome::HungUp => headless::wait(session, headless(Status::Silent), &signals.after_hang_up(), service),
     })
 }

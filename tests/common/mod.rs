@@ -16,7 +16,7 @@ pub(crate) const GENEROUS: Duration = Duration::from_secs(60);
 /// The program with a state folder of its own.
 pub(crate) fn wavedeck(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wavedeck"));
-    command.env("XDG_STATE_HOME", home).env_remove("WAVEDECK_LOG").stdin(Stdio::null());
+    command.env("XDG_STATE_HOME", home).env("XDG_RUNTIME_DIR", home).env_remove("WAVEDECK_LOG").stdin(Stdio::null());
     command
 }
 

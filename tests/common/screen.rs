@@ -38,6 +38,7 @@ impl Screen {
             command.env(name, value);
         }
         command.env("XDG_STATE_HOME", home);
+        command.env("XDG_RUNTIME_DIR", home);
         command.env_remove("NO_COLOR");
         let child = pair.slave.spawn_command(command).expect("the program starts");
         drop(pair.slave);
