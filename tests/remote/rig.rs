@@ -13,7 +13,7 @@ use wavedeck::{
     remote::{self, Port, PortOptions},
     session::{FromStart, Session},
 };
-use wavedeck_plane::PipelineConfig;
+use wavedeck_plane::{PipelineConfig, StageRegistry};
 
 use crate::common::{GENEROUS, wait_until};
 
@@ -32,8 +32,15 @@ impl Deck {
 
     pub(crate) fn with(channels: u32, rate_hz: u32, change: impl FnOnce(&mut PortOptions)) -> Self {
         let home = tempfile::tempdir().expect("a folder");
-        let config = PipelineConfig::from_value(&config(&home, channels, rate_hz)).expect("no mistake of form");
-        let registry = wavedeck::registry().expect("distinct names");
+        let config = config(&home, channels, rate_hz);
+        Self::of(home, &config, change)
+    }
+
+    /// Any pipeline; it may use the stage `held`.
+    pub(crate) fn of(home: TempDir, config: &Value, change: impl FnOnce(&mut PortOptions)) -> Self {
+        let config = PipelineConfig::from_value(config).expect("no mistake of form");
+        let linked = wavedeck::registry().expect("distinct names");
+        let registry = StageRegistry::of(linked.iter().chain([&crate::held::HELD])).expect("distinct names");
         let session = Session::open(config, registry, FromStart::Nothing).expect("it starts");
         let mut options = PortOptions { tcp: vec![loopback()], ..PortOptions::default() };
         change(&mut options);
