@@ -37,19 +37,22 @@ pub enum Status {
 }
 
 /// How to run without a screen.
-#[derive(Clone, Copy, Debug)]
-pub struct HeadlessOptions {
+#[derive(Clone, Copy)]
+pub struct HeadlessOptions<'a> {
     /// When to end by itself.
     pub deadline: Option<Instant>,
     /// What is printed.
     pub status: Status,
     /// Time between two status lines.
     pub every: Duration,
+    /// True while someone is connected from elsewhere.
+    pub is_attached: &'a dyn Fn() -> bool,
 }
 
-/// Waits for the end: by signal, by time, by its sources, by a fault. After a hang-up a recording goes on until then.
-pub fn wait(session: &Session, options: HeadlessOptions, signals: &Signals, service: &mut Service) -> EndedBy {
-    let HeadlessOptions { deadline, status, every } = options;
+/// Waits for the end: by signal, by time, by its sources, by a fault. After a hang-up it goes on while it records or while
+/// someone is connected.
+pub fn wait(session: &Session, options: HeadlessOptions<'_>, signals: &Signals, service: &mut Service) -> EndedBy {
+    let HeadlessOptions { deadline, status, every, is_attached } = options;
     let mut printer = Printer { status, next_log: 0, has_journal: std::env::var_os(JOURNAL).is_some() };
     let began = Instant::now();
     let mut next_line = began + every;
@@ -65,7 +68,7 @@ pub fn wait(session: &Session, options: HeadlessOptions, signals: &Signals, serv
         let is_recording = matches!(session.recording_state(), RecordingState::Recording | RecordingState::Paused);
         if signals.has_hung_up() {
             printer.status = Status::Silent;
-            if !is_recording {
+            if !is_recording && !is_attached() {
                 return EndedBy::HangUp;
             }
         }

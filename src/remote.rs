@@ -20,11 +20,13 @@ mod routes;
 pub mod rpc;
 mod serve;
 mod socket;
+mod source;
 mod streams;
 mod table;
 mod views;
 
 use std::{
+    fmt,
     io::Write,
     net::SocketAddr,
     path::Path,
@@ -109,33 +111,47 @@ impl Bound {
         };
         let hub = Arc::new(Hub::new(session.clone(), options.limits, Arc::new(on_stop)));
         let addresses = listeners.tcp.iter().map(|(_, address)| *address).collect();
-        session.note(Level::Info, LOG_FROM, format!("listening at {}", listeners.described()));
+        for line in listeners.described() {
+            session.note(Level::Info, LOG_FROM, line);
+        }
         let (closing, is_closing) = watch::channel(false);
+        let serving = hub.clone();
         let run = move || {
-            if let Err(error) = runtime.block_on(serve::serve(listeners, options.token, hub.clone(), is_closing)) {
-                hub.session.note(Level::Error, LOG_FROM, format!("the port is closed: {error}"));
+            if let Err(error) = runtime.block_on(serve::serve(listeners, options.token, serving.clone(), is_closing)) {
+                serving.session.note(Level::Error, LOG_FROM, format!("the port is closed: {error}"));
             }
             runtime.shutdown_timeout(PATIENCE);
         };
         let thread = thread::Builder::new().name("remote".into()).spawn(run);
         let thread = thread.context("no thread for the remote port")?;
-        Ok(Port { addresses, wants_stop, closing, thread: Some(thread) })
+        Ok(Port { hub, addresses, wants_stop, closing, thread: Some(thread) })
     }
 }
 
 /// An open port. Dropping it lets all clients go, within about a second.
-#[derive(Debug)]
 pub struct Port {
+    hub: Arc<Hub>,
     addresses: Vec<SocketAddr>,
     wants_stop: Arc<AtomicBool>,
     closing: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
+impl fmt::Debug for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Port").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
 impl Port {
     /// TCP addresses that it listens at.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Clients that are connected at the moment.
+    pub fn clients(&self) -> usize {
+        self.hub.client_count()
     }
 
     /// True once a client asked for the end of the run.

@@ -238,7 +238,7 @@ impl Connection<'_> {
     }
 
     fn subscribe(&mut self, of: Arc<Watched>) {
-        let params = json!({ "stream": of.stream });
+        let params = json!({ "stream": of.stream, "flags": true });
         self.call("stream.subscribe", params, Waiting::Subscription(of));
     }
 

@@ -6,14 +6,12 @@ use std::{
 
 use wavedeck_api::packet::{Flags, PacketHeader};
 
+use crate::remote::frame::{HEAD_BYTES, RESUMED, SEEKED};
+
 /// Bytes of packets that wait for the screen at most. One that is away for a while misses the oldest.
 const MOST_BYTES: usize = 16 << 20;
-/// Bytes before the values of a frame.
-const HEAD_BYTES: usize = 40;
-/// Bits of the kind that are marks, for those who asked for them.
+/// Bits of the kind that are no flags.
 const KIND: u8 = 0x0f;
-const SEEKED: u8 = 0x80;
-const RESUMED: u8 = 0x40;
 
 /// Packets that came, with the samples that were missed by then.
 pub(super) type Packets = VecDeque<(PacketHeader, Vec<f32>, u64)>;

@@ -115,17 +115,23 @@ fn start(config: PipelineConfig, file: &Path, options: &RunOptions, purpose: Pur
     if let Some(error) = unpublished {
         session.note(Level::Warn, "session", format!("`wavedeck attach` does not find this session: {error:#}"));
     }
+    let is_attached = || port.clients() > 0;
     let mut service = Service::find();
     service.ready();
     let ended_by = if options.headless {
         let status = if options.json { Status::Json } else { Status::Text };
         let every = options.status_every.unwrap_or(headless::EVERY);
-        headless::wait(&session, HeadlessOptions { deadline, status, every }, &signals, &mut service)
+        headless::wait(
+            &session,
+            HeadlessOptions { deadline, status, every, is_attached: &is_attached },
+            &signals,
+            &mut service,
+        )
     } else if options.plain {
         let every = options.plain_every.unwrap_or(Duration::from_secs(1));
         plain::wait(&session, &PlainOptions { every, ascii: options.screen.ascii, deadline }, &signals)
     } else {
-        on_screen(&session, deadline, options, &signals, &mut service)?
+        on_screen(&session, deadline, options, &signals, &mut service, &is_attached)?
     };
     service.stopping(PATIENCE * 2);
     drop(port);
@@ -173,8 +179,9 @@ fn on_screen(
     options: &RunOptions,
     signals: &Signals,
     service: &mut Service,
+    is_attached: &dyn Fn() -> bool,
 ) -> Result<EndedBy, Failure> {
-    let headless = |status| HeadlessOptions { deadline, status, every: headless::EVERY };
+    let headless = |status| HeadlessOptions { deadline, status, every: headless::EVERY, is_attached };
     let screen = screen_options(&options.screen, deadline);
     Ok(match tui::run(Arc::new(session.clone()), &screen, signals)? {
         Outcome::Quit => EndedBy::Request,

@@ -10,6 +10,10 @@ use wavedeck_api::signal::SignalKind;
 pub const HEAD_BYTES: usize = 40;
 /// Version of the format.
 const VERSION: u8 = 1;
+/// Bits that stand beside the kind for subscribers who asked for `flags`: a replay has jumped right before this frame.
+pub const SEEKED: u8 = 0x80;
+/// The same: the pipeline was paused right before this frame.
+pub const RESUMED: u8 = 0x40;
 
 /// What the values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,8 @@ impl From<SignalKind> for Kind {
 pub struct Frame {
     /// What the values are.
     pub kind: Kind,
+    /// [`SEEKED`], [`RESUMED`].
+    pub flags: u8,
     /// Channels of a frame; two for each channel of the stream where minima and maxima are sent.
     pub channels: u16,
     /// Frames.
@@ -58,10 +64,10 @@ impl Frame {
     }
 
     /// The message to one client.
-    pub fn message(&self, subscription: u16, seq: u64, missed: u64) -> Bytes {
+    pub fn message(&self, subscription: u16, has_flags: bool, seq: u64, missed: u64) -> Bytes {
         let mut message = Vec::with_capacity(self.bytes());
         message.extend_from_slice(b"WD");
-        message.extend_from_slice(&[VERSION, self.kind as u8]);
+        message.extend_from_slice(&[VERSION, self.kind as u8 | if has_flags { self.flags } else { 0 }]);
         message.extend_from_slice(&subscription.to_le_bytes());
         message.extend_from_slice(&self.channels.to_le_bytes());
         message.extend_from_slice(&self.frames.to_le_bytes());
@@ -75,11 +81,10 @@ impl Frame {
 }
 
 /// Appends a value of that kind.
-pub(super) fn put(body: &mut Vec<u8>, kind: Kind, value: f32) {
+pub(super) fn put(body: &mut Vec<u8>, kind: Kind, value: f64) {
     body.extend_from_slice(&match kind {
-        // A look at counts holds them as numbers; a converter of 24 bits loses nothing by that.
         Kind::Counts => (value as i32).to_le_bytes(),
-        Kind::Physical | Kind::Spectrum => value.to_le_bytes(),
+        Kind::Physical | Kind::Spectrum => (value as f32).to_le_bytes(),
     });
 }
 
@@ -92,8 +97,16 @@ mod tests {
         let mut body = Vec::new();
         put(&mut body, Kind::Counts, -2.0);
         put(&mut body, Kind::Counts, 8_388_607.0);
-        let frame =
-            Frame { kind: Kind::Counts, channels: 2, frames: 1, first_sample: 0x0102, unix_ns: 3, samples: 1, body };
+        let frame = Frame {
+            kind: Kind::Counts,
+            flags: RESUMED,
+            channels: 2,
+            frames: 1,
+            first_sample: 0x0102,
+            unix_ns: 3,
+            samples: 1,
+            body,
+        };
         let expected = [
             b'W', b'D', 1, 1, 5, 0, 2, 0, 1, 0, 0, 0, // stream 5, two channels, one frame
             7, 0, 0, 0, 0, 0, 0, 0, // seq
@@ -102,7 +115,8 @@ mod tests {
             255, 255, 255, 255, // dropped, more than fits
             254, 255, 255, 255, 255, 255, 127, 0,
         ];
-        assert_eq!(frame.message(5, 7, u64::MAX).as_ref(), expected);
+        assert_eq!(frame.message(5, false, 7, u64::MAX).as_ref(), expected);
+        assert_eq!(frame.message(5, true, 7, 0)[3], 0x41);
         assert_eq!(frame.bytes(), expected.len());
     }
 }

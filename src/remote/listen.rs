@@ -56,11 +56,11 @@ impl Listeners {
         self.tcp.iter().any(|(_, address)| !address.ip().is_loopback())
     }
 
-    /// All of them in words.
-    pub(super) fn described(&self) -> String {
-        let tcp = self.tcp.iter().map(|(_, address)| address.to_string());
+    /// All of them in words, a line for each.
+    pub(super) fn described(&self) -> Vec<String> {
+        let tcp = self.tcp.iter().map(|(_, address)| format!("listening at {address}"));
         let unix = self.unix.iter().map(|(_, file)| file.described());
-        tcp.chain(unix).collect::<Vec<_>>().join(", ")
+        tcp.chain(unix).collect()
     }
 }
 
@@ -71,7 +71,7 @@ pub(super) struct SocketFile(PathBuf);
 impl SocketFile {
     fn described(&self) -> String {
         let name = self.0.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        format!("{} (`wavedeck attach {name}`)", self.0.display())
+        format!("`wavedeck attach {name}` opens another screen on this session")
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     download,
     hub::{Hub, LOG_FROM},
     rpc::{Calls, RpcError},
+    source,
     streams::Wish,
     table, views,
 };
@@ -198,9 +199,9 @@ impl Caller<'_> {
     fn stream(&self, name: &str, params: &Params) -> Answer {
         match name {
             "list" => {
-                let (generation, outputs) = self.session().outputs();
-                let outputs = outputs.iter().map(|output| views::stream(&output.stage, output.port, &output.spec));
-                Ok(json!({ "generation": generation, "streams": outputs.collect::<Vec<_>>() }))
+                let (generation, sources) = source::all(self.session());
+                let streams: Vec<Value> = sources.iter().map(views::stream).collect();
+                Ok(json!({ "generation": generation, "streams": streams }))
             }
             "subscribe" => self.subscribe(params),
             _ => {
@@ -228,7 +229,8 @@ impl Caller<'_> {
         if streams.numbers_of(self.client).len() >= most {
             return Err(RpcError::state(format!("a client may have {most} subscriptions, and you have them all")));
         }
-        let (subscription, description) = streams.subscribe(self.session(), self.client, &stream, wish)?;
+        let has_flags = params.get("flags") == Some(&Value::Bool(true));
+        let (subscription, description) = streams.subscribe(self.session(), self.client, &stream, wish, has_flags)?;
         drop(streams);
         self.hub.wake();
         Ok(json!({ "subscription": subscription, "stream": stream, "description": description }))

@@ -32,7 +32,7 @@ pub(super) enum Next {
 #[derive(Debug)]
 enum Out {
     Text(Utf8Bytes),
-    Data { subscription: u16, frame: Arc<Frame> },
+    Data { subscription: u16, has_flags: bool, frame: Arc<Frame> },
 }
 
 impl Out {
@@ -94,8 +94,8 @@ impl Outbox {
     }
 
     /// Puts data behind what waits; the oldest data goes for it if need be, counted.
-    pub(super) fn push_data(&self, subscription: u16, frame: &Arc<Frame>) {
-        let out = Out::Data { subscription, frame: frame.clone() };
+    pub(super) fn push_data(&self, subscription: u16, has_flags: bool, frame: &Arc<Frame>) {
+        let out = Out::Data { subscription, has_flags, frame: frame.clone() };
         let mut queue = self.queue();
         while !self.has_room_for(&queue, out.bytes()) && queue.drop_oldest_data() {}
         if self.has_room_for(&queue, out.bytes()) {
@@ -155,11 +155,11 @@ impl Outbox {
         queue.bytes -= out.bytes();
         match out {
             Out::Text(text) => Next::Send(Message::Text(text)),
-            Out::Data { subscription, frame } => {
+            Out::Data { subscription, has_flags, frame } => {
                 let (seq, missed) = (queue.seq, queue.missed);
                 queue.seq += 1;
                 drop(queue);
-                Next::Send(Message::Binary(frame.message(subscription, seq, missed)))
+                Next::Send(Message::Binary(frame.message(subscription, has_flags, seq, missed)))
             }
         }
     }
@@ -209,7 +209,16 @@ mod tests {
     /// A frame of ten samples from there on.
     fn frame(first_sample: u64) -> Arc<Frame> {
         let body = vec![0; 40];
-        Arc::new(Frame { kind: Kind::Physical, channels: 1, frames: 10, first_sample, unix_ns: 0, samples: 10, body })
+        Arc::new(Frame {
+            kind: Kind::Physical,
+            flags: 0,
+            channels: 1,
+            frames: 10,
+            first_sample,
+            unix_ns: 0,
+            samples: 10,
+            body,
+        })
     }
 
     /// What is sent: the text, or seq, first sample and the number of missed ones.
@@ -233,11 +242,11 @@ mod tests {
     fn the_oldest_data_makes_room_and_is_told() {
         let outbox = outbox(3, 1 << 20);
         for n in 0..5 {
-            outbox.push_data(1, &frame(n * 10));
+            outbox.push_data(1, false, &frame(n * 10));
         }
         outbox.miss(7);
         assert_eq!(sent(&outbox), ["0 20 27", "1 30 27", "2 40 27"]);
-        outbox.push_data(1, &frame(50));
+        outbox.push_data(1, false, &frame(50));
         assert_eq!(sent(&outbox), ["3 50 27"]);
     }
 
@@ -245,13 +254,13 @@ mod tests {
     fn answers_drive_data_out_and_are_never_dropped() {
         let outbox = outbox(3, 1 << 20);
         outbox.push_text("a");
-        outbox.push_data(1, &frame(0));
-        outbox.push_data(1, &frame(10));
+        outbox.push_data(1, false, &frame(0));
+        outbox.push_data(1, false, &frame(10));
         outbox.push_text("b");
         outbox.push_text("c");
-        outbox.push_data(1, &frame(20));
+        outbox.push_data(1, false, &frame(20));
         assert_eq!(sent(&outbox), ["a", "b", "c"]);
-        outbox.push_data(1, &frame(30));
+        outbox.push_data(1, false, &frame(30));
         assert_eq!(sent(&outbox), ["0 30 30"]);
     }
 
@@ -269,7 +278,7 @@ mod tests {
     fn bytes_are_bounded_as_well_as_messages() {
         let outbox = outbox(100, 250);
         for n in 0..5 {
-            outbox.push_data(1, &frame(n));
+            outbox.push_data(1, false, &frame(n));
         }
         assert!(!outbox.is_airy());
         assert_eq!(sent(&outbox).len(), 3);

@@ -3,11 +3,11 @@ use std::time::Instant;
 
 use wavedeck_api::{
     clock::Anchor,
-    packet::PacketHeader,
+    packet::{Flags, PacketHeader},
     signal::{Rate, StreamSpec},
 };
 
-use super::frame::{Frame, Kind, put};
+use super::frame::{Frame, Kind, RESUMED, SEEKED, put};
 
 /// Bytes after which a frame is sent however young it is.
 const FULL: usize = 16 << 10;
@@ -42,6 +42,8 @@ pub struct Reducer {
     anchor: Anchor,
     column: Option<Column>,
     pending: Option<Pending>,
+    /// Of the frame to come.
+    flags: u8,
     done: Vec<Frame>,
 }
 
@@ -64,7 +66,7 @@ struct Column {
     timestamp_ns: u64,
     samples: u64,
     /// Smallest and largest by channel, one after the other.
-    extremes: Vec<f32>,
+    extremes: Vec<f64>,
 }
 
 impl Reducer {
@@ -83,6 +85,7 @@ impl Reducer {
             anchor,
             column: None,
             pending: None,
+            flags: 0,
             done: Vec::new(),
         }
     }
@@ -93,13 +96,20 @@ impl Reducer {
     }
 
     /// Takes the samples of a packet.
-    pub fn take(&mut self, header: &PacketHeader, samples: &[f32]) {
+    pub fn take<V: Copy + Into<f64>>(&mut self, header: &PacketHeader, samples: &[V]) {
+        for (flag, bit) in [(Flags::SEEKED, SEEKED), (Flags::RESUMED, RESUMED)] {
+            if header.flags.has(flag) {
+                self.close_column();
+                self.close_frame();
+                self.flags |= bit;
+            }
+        }
         for (offset, values) in (0_u64..).zip(samples.chunks_exact(self.frame_len.max(1))) {
             let index = header.first_sample.saturating_add(offset);
             match self.reduction {
                 Reduction::Every(step) if index % step == 0 => {
                     let timestamp_ns = header.timestamp_ns.saturating_add(self.rate.nanoseconds_at(offset));
-                    self.push((index / step, index, timestamp_ns), step, values);
+                    self.push((index / step, index, timestamp_ns), step, values.iter().map(|value| (*value).into()));
                 }
                 Reduction::Every(_) => {}
                 Reduction::Columns(count) => {
@@ -128,21 +138,27 @@ impl Reducer {
     fn close_column(&mut self) {
         if let Some(column) = self.column.take() {
             let place = (column.number, column.first_sample, column.timestamp_ns);
-            self.push(place, column.samples, &column.extremes);
+            self.push(place, column.samples, column.extremes.into_iter());
         }
     }
 
-    fn push(&mut self, (position, first_sample, timestamp_ns): (u64, u64, u64), samples: u64, values: &[f32]) {
+    fn push(
+        &mut self,
+        (position, first_sample, timestamp_ns): (u64, u64, u64),
+        samples: u64,
+        values: impl Iterator<Item = f64>,
+    ) {
         if self.pending.as_ref().is_some_and(|pending| pending.next != position) {
             self.close_frame();
         }
-        let (kind, channels, anchor) = (self.kind, self.channels, self.anchor);
+        let (kind, channels, anchor, flags) = (self.kind, self.channels, self.anchor, &mut self.flags);
         let pending = self.pending.get_or_insert_with(|| {
             let unix_ns = anchor.unix_ns_at(timestamp_ns);
-            let frame = Frame { kind, channels, frames: 0, first_sample, unix_ns, samples: 0, body: Vec::new() };
+            let flags = std::mem::take(flags);
+            let frame = Frame { kind, flags, channels, frames: 0, first_sample, unix_ns, samples: 0, body: Vec::new() };
             Pending { frame, next: position, since: Instant::now() }
         });
-        values.iter().for_each(|value| put(&mut pending.frame.body, kind, *value));
+        values.for_each(|value| put(&mut pending.frame.body, kind, value));
         pending.frame.frames += 1;
         pending.frame.samples += samples;
         pending.next = position + 1;
@@ -168,7 +184,7 @@ impl Column {
             first_sample: index,
             timestamp_ns,
             samples: 0,
-            extremes: [f32::INFINITY, f32::NEG_INFINITY].repeat(channels),
+            extremes: [f64::INFINITY, f64::NEG_INFINITY].repeat(channels),
         }
     }
 
@@ -176,11 +192,12 @@ impl Column {
         (self.first_sample..self.end).contains(&index)
     }
 
-    fn add(&mut self, values: &[f32]) {
+    fn add<V: Copy + Into<f64>>(&mut self, values: &[V]) {
         self.samples += 1;
         for (extremes, value) in self.extremes.chunks_exact_mut(2).zip(values) {
-            extremes[0] = extremes[0].min(*value);
-            extremes[1] = extremes[1].max(*value);
+            let value = (*value).into();
+            extremes[0] = extremes[0].min(value);
+            extremes[1] = extremes[1].max(value);
         }
     }
 }

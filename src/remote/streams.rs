@@ -10,16 +10,16 @@ use wavedeck_api::{
     clock::Anchor,
     param::suggestion,
     signal::{SignalKind, StreamSpec},
-    tap::Tap,
 };
 
 use super::{
     client::Client,
     reduce::{Reducer, Reduction},
     rpc::{self, RpcError},
+    source::{self, Look, Source},
     views,
 };
-use crate::{session::Session, snapshot::OutputInfo};
+use crate::session::Session;
 
 /// Age at which a frame is sent though it is not full.
 const OLD: Duration = Duration::from_millis(20);
@@ -44,12 +44,10 @@ pub(super) struct Streams {
 
 /// An output that someone has subscribed to.
 struct LookedAt {
-    stage: Arc<str>,
-    port: &'static str,
-    spec: StreamSpec,
+    source: Source,
     /// `None` while someone else has it.
-    tap: Option<Tap>,
-    /// Samples that the tap has missed so far, since the pipeline started.
+    look: Option<Look>,
+    /// Samples that the look has missed so far, since the pipeline started.
     missed: u64,
     feeds: Vec<Feed>,
 }
@@ -64,6 +62,7 @@ struct Subscriber {
     client: Arc<Client>,
     number: u16,
     wish: Wish,
+    has_flags: bool,
     /// The description has been sent.
     is_told: bool,
 }
@@ -91,15 +90,15 @@ impl Streams {
         client: &Arc<Client>,
         stream: &str,
         wish: Wish,
+        has_flags: bool,
     ) -> Result<(u16, Value), RpcError> {
         if client.has_left() {
             return Err(RpcError::state("the client has left"));
         }
         self.follow(session);
-        let (_, outputs) = session.outputs();
-        let known = outputs.iter().find(|output| name_of(output) == stream).ok_or_else(|| {
-            let names: Vec<String> = outputs.iter().map(name_of).collect();
-            let hint = suggestion(stream, names.iter().map(String::as_str));
+        let (_, sources) = source::all(session);
+        let known = sources.iter().find(|source| source.name == stream).ok_or_else(|| {
+            let hint = suggestion(stream, sources.iter().map(|source| source.name.as_str()));
             let stream: String = stream.chars().take(80).collect();
             RpcError::params(format!("no stream `{stream}`; {hint}"))
         })?;
@@ -108,15 +107,15 @@ impl Streams {
         if !self.looked_at.contains_key(stream) {
             let mut output = LookedAt::new(known);
             output.look(session);
-            if output.tap.is_none() {
+            if output.look.is_none() {
                 let what = format!("`{stream}` is being looked at by someone else: ask again when it is free");
                 return Err(RpcError::busy(what));
             }
             self.looked_at.insert(stream.to_owned(), output);
         }
-        let description = views::description(&known.stage, known.port, &known.spec, reduction);
+        let description = views::description(known, reduction);
         if let Some(output) = self.looked_at.get_mut(stream) {
-            let subscriber = Subscriber { client: client.clone(), number, wish, is_told: false };
+            let subscriber = Subscriber { client: client.clone(), number, wish, has_flags, is_told: false };
             output.add(subscriber, reduction, self.anchor);
         }
         Ok((number, description))
@@ -151,7 +150,7 @@ impl Streams {
         self.follow(session);
         let old = Instant::now().checked_sub(OLD).unwrap_or_else(Instant::now);
         for output in self.looked_at.values_mut() {
-            if output.tap.is_none() {
+            if output.look.is_none() {
                 output.look(session);
             }
             output.pass_on(old);
@@ -160,16 +159,16 @@ impl Streams {
 
     /// Takes every output anew when another pipeline runs.
     fn follow(&mut self, session: &Session) {
-        let (generation, outputs) = session.outputs();
-        if generation == self.generation {
+        if session.generation() == self.generation {
             return;
         }
+        let (generation, sources) = source::all(session);
         self.generation = generation;
         let anchor = self.anchor;
         self.looked_at.retain(|name, output| {
             let subscribers = output.feeds.drain(..).flat_map(|feed| feed.subscribers).collect::<Vec<_>>();
-            let Some(known) = outputs.iter().find(|known| name_of(known) == *name) else {
-                subscribers.iter().for_each(|one| tell_end(one, name, "the pipeline has no such output any more"));
+            let Some(known) = sources.iter().find(|known| known.name == *name) else {
+                subscribers.iter().for_each(|one| tell_end(one, name, "the pipeline has no such stream any more"));
                 return false;
             };
             *output = LookedAt::new(known);
@@ -181,22 +180,20 @@ impl Streams {
 }
 
 impl LookedAt {
-    fn new(known: &OutputInfo) -> Self {
-        let (stage, port, spec) = (known.stage.clone(), known.port, known.spec.clone());
-        Self { stage, port, spec, tap: None, missed: 0, feeds: Vec::new() }
+    fn new(source: &Source) -> Self {
+        Self { source: source.clone(), look: None, missed: 0, feeds: Vec::new() }
     }
 
-    /// Takes the tap, if it is free and still of that shape: another pipeline may have come in between.
     fn look(&mut self, session: &Session) {
-        self.tap = session.tap(&self.stage, self.port).filter(|tap| *tap.spec() == self.spec);
-        self.missed = self.tap.as_ref().map_or(0, Tap::missed);
+        self.look = self.source.look(session);
+        self.missed = self.look.as_ref().map_or(0, Look::missed);
     }
 
     fn add(&mut self, subscriber: Subscriber, reduction: Reduction, anchor: Anchor) {
         match self.feeds.iter_mut().find(|feed| feed.reducer.reduction() == reduction) {
             Some(feed) => feed.subscribers.push(subscriber),
             None => {
-                let reducer = Reducer::new(&self.spec, reduction, anchor);
+                let reducer = Reducer::new(&self.source.spec, reduction, anchor);
                 self.feeds.push(Feed { reducer, subscribers: vec![subscriber] });
             }
         }
@@ -204,7 +201,7 @@ impl LookedAt {
 
     /// Goes on with a subscriber of the same output of another pipeline, if that can be.
     fn take_over(&mut self, subscriber: Subscriber, name: &str, anchor: Anchor) {
-        match subscriber.wish.for_stream(&self.spec) {
+        match subscriber.wish.for_stream(&self.source.spec) {
             Ok(reduction) => self.add(Subscriber { is_told: false, ..subscriber }, reduction, anchor),
             Err(error) => tell_end(&subscriber, name, &error.message),
         }
@@ -213,7 +210,7 @@ impl LookedAt {
     fn tell_descriptions(&mut self) {
         for Feed { reducer, subscribers } in &mut self.feeds {
             for one in subscribers.iter_mut().filter(|one| !one.is_told) {
-                let description = views::description(&self.stage, self.port, &self.spec, reducer.reduction());
+                let description = views::description(&self.source, reducer.reduction());
                 let params = json!({ "subscription": one.number, "description": description });
                 one.client.outbox.push_text(rpc::notification("stream.description", &params));
                 one.is_told = true;
@@ -223,13 +220,9 @@ impl LookedAt {
 
     fn pass_on(&mut self, old: Instant) {
         self.tell_descriptions();
-        let Some(tap) = &mut self.tap else { return };
-        while let Some(packet) = tap.next_packet() {
-            for feed in &mut self.feeds {
-                feed.reducer.take(packet.header(), packet.samples());
-            }
-        }
-        let missed = tap.missed();
+        let Some(look) = &mut self.look else { return };
+        while look.next(self.feeds.iter_mut().map(|feed| &mut feed.reducer)) {}
+        let missed = look.missed();
         let newly_missed = missed.saturating_sub(self.missed);
         self.missed = missed;
         for Feed { reducer, subscribers } in &mut self.feeds {
@@ -238,7 +231,7 @@ impl LookedAt {
             }
             for frame in reducer.take_frames(old) {
                 let frame = Arc::new(frame);
-                subscribers.iter().for_each(|one| one.client.outbox.push_data(one.number, &frame));
+                subscribers.iter().for_each(|one| one.client.outbox.push_data(one.number, one.has_flags, &frame));
             }
         }
     }
@@ -262,11 +255,6 @@ impl Wish {
             }
         }
     }
-}
-
-/// `stage.port`
-pub(super) fn name_of(output: &OutputInfo) -> String {
-    format!("{}.{}", output.stage, output.port)
 }
 
 fn tell_end(subscriber: &Subscriber, stream: &str, why: &str) {

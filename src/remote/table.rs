@@ -30,6 +30,7 @@ enum Kind {
     Number,
     Whole,
     List,
+    Yes,
     Any,
 }
 
@@ -40,6 +41,7 @@ impl Kind {
             Self::Number => "a number",
             Self::Whole => "a whole number",
             Self::List => "a list",
+            Self::Yes => "true or false",
             Self::Any => "any value",
         }
     }
@@ -50,6 +52,7 @@ impl Kind {
             Self::Number => json!({ "type": "number" }),
             Self::Whole => json!({ "type": "integer" }),
             Self::List => json!({ "type": "array" }),
+            Self::Yes => json!({ "type": "boolean" }),
             Self::Any => json!({}),
         }
     }
@@ -60,6 +63,7 @@ impl Kind {
             Self::Number => value.is_number(),
             Self::Whole => value.as_f64().is_some_and(|number| number.fract() == 0.0 && number.abs() < 9e15),
             Self::List => value.is_array(),
+            Self::Yes => value.is_boolean(),
             Self::Any => true,
         }
     }
@@ -173,9 +177,10 @@ pub(super) const METHODS: &[Method] = &[
         "stream.subscribe",
         "sends an output as binary frames",
         &[
-            must("stream", Kind::Text, "`stage.port`"),
+            must("stream", Kind::Text, "`stage.port`, or the name of one that a stage publishes"),
             may("max_hz", Kind::Number, "at most so many frames a second: of k samples only one is sent"),
             may("columns", Kind::Whole, "so many columns a second instead: of each channel minimum and maximum"),
+            may("flags", Kind::Yes, "true: the kind of a frame has bit 7 after a jump and bit 6 after a pause"),
         ],
     ),
     quick(

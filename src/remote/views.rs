@@ -2,9 +2,8 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use wavedeck_api::signal::StreamSpec;
 
-use super::reduce::Reduction;
+use super::{reduce::Reduction, source::Source};
 use crate::{
     session::Session,
     snapshot::{Snapshot, StageParams},
@@ -16,7 +15,7 @@ pub(super) fn pipeline(session: &Session) -> Value {
     let stages = snapshot.stages.iter().map(
         |stage| json!({ "id": stage.id, "kind": stage.kind, "summary": stage.summary, "params": values_of(stage) }),
     );
-    let outputs = snapshot.outputs.iter().map(|output| stream(&output.stage, output.port, &output.spec));
+    let outputs = snapshot.outputs.iter().map(|output| stream(&Source::of(output)));
     let config: Value = serde_json::from_str(&session.running_config().to_json()).unwrap_or_default();
     json!({
         "generation": snapshot.generation,
@@ -54,13 +53,13 @@ pub(super) fn values_of(stage: &StageParams) -> Value {
     Value::Object(values.collect::<Map<_, _>>())
 }
 
-/// The shape of an output.
-pub(super) fn stream(stage: &str, port: &str, spec: &StreamSpec) -> Value {
-    let rate = spec.rate;
+/// The shape of a stream. One that a stage publishes has no port.
+pub(super) fn stream(source: &Source) -> Value {
+    let (spec, rate) = (&source.spec, source.spec.rate);
     json!({
-        "stream": format!("{stage}.{port}"),
-        "stage": stage,
-        "port": port,
+        "stream": source.name,
+        "stage": source.stage,
+        "port": source.port,
         "kind": spec.kind,
         "rate": { "num": rate.numerator(), "den": rate.denominator(), "hz": rate.hz() },
         "channels": spec.channels,
@@ -71,8 +70,9 @@ pub(super) fn stream(stage: &str, port: &str, spec: &StreamSpec) -> Value {
 }
 
 /// The shape of a subscription: that of its output, and what of it is sent.
-pub(super) fn description(stage: &str, port: &str, spec: &StreamSpec, reduction: Reduction) -> Value {
-    let mut description = stream(stage, port, spec);
+pub(super) fn description(source: &Source, reduction: Reduction) -> Value {
+    let mut description = stream(source);
+    let spec = &source.spec;
     let (every, columns) = match reduction {
         Reduction::Every(step) => (json!(step), Value::Null),
         Reduction::Columns(count) => (Value::Null, json!(count)),

@@ -2,7 +2,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use serde_json::Value;
-use wavedeck_api::stage::Level;
+use wavedeck_api::{publication::Publication, stage::Level};
 use wavedeck_plane::{StageRegistry, Telemetry};
 
 use super::{Session, current::recordings_dir};
@@ -21,6 +21,12 @@ impl Session {
     pub fn outputs(&self) -> (u64, Arc<[OutputInfo]>) {
         let current = self.current();
         (current.generation, current.outputs.clone())
+    }
+
+    /// Every stream that a stage publishes, with the id of the stage.
+    pub fn publications(&self) -> Vec<(Arc<str>, Publication)> {
+        let current = self.current();
+        current.runtime.publications().map(|(stage, publication)| (stage.clone(), publication.clone())).collect()
     }
 
     /// Counters of the engine room.

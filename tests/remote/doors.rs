@@ -211,6 +211,7 @@ fn who_asks_and_never_reads_is_let_go() {
             }
         }
     }
+    eprintln!("{:?} {:#?}", begun.elapsed(), deck.session.log());
     deck.client().call("session.get", json!({}));
     deck.close();
 }

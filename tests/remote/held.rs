@@ -62,7 +62,7 @@ fn who_waits_for_a_stage_holds_up_nobody_else() {
         "stages": [ { "id": "board", "type": "synthetic", "params": { "channels": 1 } },
                     { "id": "stage", "type": "held" } ],
         "connections": [ { "from": "board", "to": "stage", "overflow": "drop_oldest" } ] });
-    let deck = Deck::of(tempfile::tempdir().expect("a folder"), &config, |_| {});
+    let deck = Deck::of(&config);
     let mut waiting = deck.client();
     let mut other = deck.client();
     other.call("stream.subscribe", json!({ "stream": "board.out" }));

@@ -9,4 +9,5 @@ mod held;
 mod http;
 mod program;
 mod protocol;
+mod published;
 mod rig;

@@ -33,11 +33,15 @@ impl Deck {
     pub(crate) fn with(channels: u32, rate_hz: u32, change: impl FnOnce(&mut PortOptions)) -> Self {
         let home = tempfile::tempdir().expect("a folder");
         let config = config(&home, channels, rate_hz);
-        Self::of(home, &config, change)
+        Self::open(home, &config, change)
     }
 
     /// Any pipeline; it may use the stage `held`.
-    pub(crate) fn of(home: TempDir, config: &Value, change: impl FnOnce(&mut PortOptions)) -> Self {
+    pub(crate) fn of(config: &Value) -> Self {
+        Self::open(tempfile::tempdir().expect("a folder"), config, |_| {})
+    }
+
+    fn open(home: TempDir, config: &Value, change: impl FnOnce(&mut PortOptions)) -> Self {
         let config = PipelineConfig::from_value(config).expect("no mistake of form");
         let linked = wavedeck::registry().expect("distinct names");
         let registry = StageRegistry::of(linked.iter().chain([&crate::held::HELD])).expect("distinct names");
