@@ -62,6 +62,7 @@ struct Queue {
 pub(super) struct Outbox {
     queue: Mutex<Queue>,
     ready: Notify,
+    over: Notify,
     most_messages: usize,
     most_bytes: usize,
 }
@@ -71,6 +72,7 @@ impl Outbox {
         Self {
             queue: Mutex::default(),
             ready: Notify::new(),
+            over: Notify::new(),
             most_messages: limits.queued_messages,
             most_bytes: limits.queued_bytes,
         }
@@ -83,11 +85,10 @@ impl Outbox {
         while !self.has_room_for(&queue, out.bytes()) && queue.drop_oldest_data() {}
         // One text may be longer than all the room there is, if nothing else waits.
         if !self.has_room_for(&queue, out.bytes()) && !queue.waiting.is_empty() {
-            let why = "it does not read its answers".into();
-            queue.ending.get_or_insert(Ending { code: Some(close_code::AGAIN), why });
-        } else {
-            queue.put(out);
+            drop(queue);
+            return self.end(Ending { code: Some(close_code::AGAIN), why: "it does not read its answers".into() });
         }
+        queue.put(out);
         drop(queue);
         self.ready.notify_one();
     }
@@ -126,7 +127,18 @@ impl Outbox {
     /// Ends the connection before anything else is sent. The first reason counts.
     pub(super) fn end(&self, ending: Ending) {
         self.queue().ending.get_or_insert(ending);
+        self.over.notify_one();
         self.ready.notify_one();
+    }
+
+    /// Waits until the connection is to be ended, and gives the reason.
+    pub(super) async fn over(&self) -> Ending {
+        loop {
+            self.over.notified().await;
+            if let Some(ending) = self.queue().ending.clone() {
+                return ending;
+            }
+        }
     }
 
     /// Takes what is next.

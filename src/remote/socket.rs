@@ -153,13 +153,13 @@ async fn write(sink: &mut SplitSink<WebSocket, Frame>, client: &Client, heard: &
             if heard.silence() > limits.idle {
                 return farewell(sink, heard, ended(close_code::POLICY, "it does not answer pings")).await;
             }
-            if let Err(ending) = send(sink, Frame::Ping(Default::default())).await {
+            if let Err(ending) = send(sink, client, Frame::Ping(Default::default())).await {
                 return ending;
             }
         }
         match client.outbox.next() {
             Next::Send(frame) => {
-                if let Err(ending) = send(sink, frame).await {
+                if let Err(ending) = send(sink, client, frame).await {
                     return ending;
                 }
             }
@@ -170,8 +170,15 @@ async fn write(sink: &mut SplitSink<WebSocket, Frame>, client: &Client, heard: &
     }
 }
 
-async fn send(sink: &mut SplitSink<WebSocket, Frame>, frame: Frame) -> Result<(), Ending> {
-    sink.send(frame).await.map_err(|error| {
+async fn send(sink: &mut SplitSink<WebSocket, Frame>, client: &Client, frame: Frame) -> Result<(), Ending> {
+    let mut sending = std::pin::pin!(sink.send(frame));
+    let sent = tokio::select! {
+        biased;
+        sent = sending.as_mut() => sent,
+        // What is to end does not wait for a client that takes nothing.
+        ending = client.outbox.over() => timeout(FAREWELL, sending).await.map_err(|_| ending)?,
+    };
+    sent.map_err(|error| {
         let text = error.to_string();
         match error.into_inner().downcast::<tungstenite::Error>().map(|error| *error) {
             // The connection has its own limit of time for a write.

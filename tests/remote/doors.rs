@@ -134,6 +134,14 @@ fn a_request_without_an_end_is_given_up() {
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).expect("ended, not hung");
     assert!(!String::from_utf8_lossy(&rest).starts_with("HTTP/1.1 200"));
+
+    // Nor is a connection kept for a second request that does not come.
+    let mut stream = std::net::TcpStream::connect(deck.address()).expect("it listens");
+    stream.set_read_timeout(Some(crate::common::GENEROUS)).expect("a socket");
+    stream.write_all(format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", deck.address()).as_bytes()).expect("it reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("ended, not hung");
+    assert!(String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 200"));
     deck.close();
 }
 
@@ -165,5 +173,45 @@ fn ports_can_be_several_at_a_time() {
     for address in [*first, *second] {
         assert_eq!(get(address, "/", &[]).status, 200);
     }
+    deck.close();
+}
+
+#[test]
+fn a_client_that_asks_and_asks_waits_and_the_others_do_not() {
+    let deck = Deck::with(2, 1000, |options| options.limits.messages_per_second = 20);
+    let mut greedy = deck.client();
+    let begun = std::time::Instant::now();
+    for id in 0..50 {
+        greedy.send(json!({ "jsonrpc": "2.0", "method": "session.get", "id": id }));
+    }
+    deck.client().call("session.get", json!({}));
+    for id in 0..50 {
+        assert_eq!(greedy.next_text()["id"], id, "in order, and none is lost");
+    }
+    assert!(begun.elapsed() > Duration::from_secs(1), "50 at 20 a second take more than a second");
+    deck.close();
+}
+
+#[test]
+fn who_asks_and_never_reads_is_let_go() {
+    let deck = Deck::with(2, 1000, |options| {
+        options.limits.messages_per_second = 1_000_000;
+        options.limits.queued_messages = 16;
+    });
+    let mut client = deck.client();
+    client.call("client.name", json!({ "name": "deaf" }));
+    let request = json!({ "jsonrpc": "2.0", "method": "pipeline.get", "id": 1 }).to_string();
+    let is_gone = || deck.log().iter().any(|line| line.contains("deaf left: it does not read its answers"));
+    let begun = std::time::Instant::now();
+    while !is_gone() {
+        assert!(begun.elapsed() < crate::common::GENEROUS, "it is not let go");
+        for _ in 0..100 {
+            if client.socket.send(tungstenite::Message::text(request.clone())).is_err() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+    eprintln!("{:?} {:#?}", begun.elapsed(), deck.session.log());
+    deck.client().call("session.get", json!({}));
     deck.close();
 }

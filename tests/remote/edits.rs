@@ -60,3 +60,19 @@ fn a_fixed_parameter_restarts_the_pipeline_only_among_changes() {
     );
     deck.close();
 }
+
+#[test]
+fn answers_come_in_the_order_of_requests_though_some_wait_for_a_stage() {
+    let deck = Deck::start();
+    let mut client = deck.client();
+    for id in 0..20 {
+        let edit = json!({ "stage_id": "gain1", "key": "gain", "value": id });
+        let (method, params) = if id % 2 == 0 { ("param.set", edit) } else { ("session.get", json!({})) };
+        client.send(json!({ "jsonrpc": "2.0", "method": method, "params": params, "id": id }));
+    }
+    for id in 0..20 {
+        let answer = client.next_text();
+        assert_eq!((&answer["id"], answer["result"].is_object()), (&json!(id), true), "{answer}");
+    }
+    deck.close();
+}

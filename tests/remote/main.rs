@@ -5,6 +5,7 @@ mod common;
 mod data;
 mod doors;
 mod edits;
+mod held;
 mod http;
 mod program;
 mod protocol;

@@ -28,17 +28,33 @@ fn address(lines: &mut BufReader<ChildStdout>) -> SocketAddr {
     while lines.read_line(&mut line).expect("text") > 0 {
         let value: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
         let told = value["entry"]["text"].as_str().and_then(|text| text.strip_prefix("listening at "));
-        if let Some(address) = told {
-            return address.parse().expect("an address");
+        if let Some(places) = told {
+            return places.split(',').next().and_then(|address| address.parse().ok()).expect("an address");
         }
         line.clear();
     }
     panic!("it does not say where it listens");
 }
 
-fn ended(child: &mut Child) -> Option<i32> {
-    wait_until("the end", || child.try_wait().expect("a child").is_some());
-    child.wait().expect("a child").code()
+/// The program, which does not outlive the test.
+struct Running(Child);
+
+impl Running {
+    fn ended(&mut self) -> Option<i32> {
+        wait_until("the end", || self.0.try_wait().expect("a child").is_some());
+        self.0.wait().expect("a child").code()
+    }
+
+    fn lines(&mut self) -> BufReader<ChildStdout> {
+        BufReader::new(self.0.stdout.take().expect("piped"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
@@ -48,13 +64,13 @@ fn the_program_listens_and_ends_when_a_client_says_so() {
     command.env_remove("WAVEDECK_TOKEN");
     command.args(["run", &pipeline(home.path()), "--headless", "--json", "--listen", "0", "--log", "log"]);
     command.current_dir(home.path()).stdout(Stdio::piped());
-    let mut child = command.spawn().expect("it starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("piped"));
+    let mut child = Running(command.spawn().expect("it starts"));
+    let mut lines = child.lines();
     let mut client = Client::connect(address(&mut lines));
-    assert_eq!(client.call("session.get", json!({}))["pid"], child.id());
+    assert_eq!(client.call("session.get", json!({}))["pid"], child.0.id());
     client.call("pipeline.stop", json!({}));
     assert_eq!(client.ended(), Some(1001));
-    assert_eq!(ended(&mut child), Some(0));
+    assert_eq!(child.ended(), Some(0));
     let rest = lines.lines().map(|line| line.expect("text")).collect::<Vec<_>>().join("\n");
     assert_eq!(summary(&rest)["name"], "bench");
 }
@@ -68,12 +84,11 @@ fn a_token_is_read_from_its_file() {
     command.env_remove("WAVEDECK_TOKEN");
     command.args(["run", &pipeline(home.path()), "--headless", "--json", "--listen", "0", "--token-file"]).arg(&file);
     command.args(["--log", "log"]).current_dir(home.path()).stdout(Stdio::piped());
-    let mut child = command.spawn().expect("it starts");
-    let address = address(&mut BufReader::new(child.stdout.take().expect("piped")));
+    let mut child = Running(command.spawn().expect("it starts"));
+    let mut lines = child.lines();
+    let address = address(&mut lines);
     assert_eq!(get(address, "/healthz", &[]).status, 401);
     assert_eq!(get(address, "/healthz", &["Authorization: Bearer 0123456789abcdef"]).status, 200);
-    child.kill().expect("it runs");
-    ended(&mut child);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use wavedeck::{
     remote::{self, Port, PortOptions},
     session::{FromStart, Session},
 };
-use wavedeck_plane::PipelineConfig;
+use wavedeck_plane::{PipelineConfig, StageRegistry};
 
 use crate::common::{GENEROUS, wait_until};
 
@@ -36,14 +36,15 @@ impl Deck {
         Self::open(home, &config, change)
     }
 
-    /// Any pipeline.
+    /// Any pipeline; it may use the stage `held`.
     pub(crate) fn of(config: &Value) -> Self {
         Self::open(tempfile::tempdir().expect("a folder"), config, |_| {})
     }
 
     fn open(home: TempDir, config: &Value, change: impl FnOnce(&mut PortOptions)) -> Self {
         let config = PipelineConfig::from_value(config).expect("no mistake of form");
-        let registry = wavedeck::registry().expect("distinct names");
+        let linked = wavedeck::registry().expect("distinct names");
+        let registry = StageRegistry::of(linked.iter().chain([&crate::held::HELD])).expect("distinct names");
         let session = Session::open(config, registry, FromStart::Nothing).expect("it starts");
         let mut options = PortOptions { tcp: vec![loopback()], ..PortOptions::default() };
         change(&mut options);
@@ -187,6 +188,11 @@ impl Client {
     pub(crate) fn ask(&mut self, text: impl ToString) -> Value {
         self.send(text);
         self.text_that("an answer", |text| text.get("method").is_none())
+    }
+
+    /// The next text of any kind.
+    pub(crate) fn next_text(&mut self) -> Value {
+        self.text_that("a text", |_| true)
     }
 
     /// The result of a call that must pass.
