@@ -28,9 +28,8 @@ class Refused(Exception):
 class Wavedeck:
     """A connection: calls, and the frames that came meanwhile."""
 
-    def __init__(self, url, token=None):
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self.socket = connect(url, additional_headers=headers, max_size=None)
+    def __init__(self, socket):
+        self.socket = socket
         self.ids = itertools.count(1)
         self.frames = []
         self.notifications = []
@@ -147,11 +146,13 @@ def take(deck, arguments):
 def main():
     arguments = parsed()
     token = arguments.token_file.read_text().strip() if arguments.token_file else None
-    deck = Wavedeck(arguments.url, token)
-    deck.call("client.name", name="python_client")
-    if arguments.set:
-        set_parameter(deck, arguments.set)
-    description, indexes, values, elapsed, continuity = take(deck, arguments)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    with connect(arguments.url, additional_headers=headers, max_size=None) as socket:
+        deck = Wavedeck(socket)
+        deck.call("client.name", name="python_client")
+        if arguments.set:
+            set_parameter(deck, arguments.set)
+        description, indexes, values, elapsed, continuity = take(deck, arguments)
     if arguments.save:
         np.savez(arguments.save, indexes=indexes, values=values)
 
