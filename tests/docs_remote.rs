@@ -247,7 +247,9 @@ impl Talk {
                 at += 1;
             }
         }
-        let number = |from: usize, bytes: usize| frame[from..from + bytes].iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+        let number = |from: usize, bytes: usize| {
+            frame[from..from + bytes].iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
+        };
         let (channels, frames) = (number(6, 2), number(8, 4));
         if at <= HEAD_BYTES || frame.len() != HEAD_BYTES + channels * frames * 4 {
             return Err((example.line, format!("{} bytes, of {channels} channels and {frames} frames", frame.len())));

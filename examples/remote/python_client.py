@@ -157,7 +157,8 @@ def main():
         np.savez(arguments.save, indexes=indexes, values=values)
 
     rate = description["rate"]["hz"]
-    print(f"{len(indexes)} samples from {indexes[0]} on in {elapsed:.1f} s: {len(indexes) / elapsed:.1f} Hz of {rate} Hz")
+    count = len(indexes)
+    print(f"{count} samples from {indexes[0]} on in {elapsed:.1f} s: {count / elapsed:.1f} Hz of {rate} Hz")
     per_channel = np.array_split(values.astype(np.float64), len(description["channels"]), axis=1)
     for channel, column in zip(description["channels"], per_channel):
         column = column * channel["scale"] + channel["offset"]

@@ -102,7 +102,8 @@ async function buttons(page) {
   await page.press("hold");
   await until("sources that send", async () => (await page.text("pipeline")).endsWith(": running"));
   assert.equal(await page.text("message"), "");
-  await page.value('document.getElementById("stream").value = "board.out"; document.getElementById("stream").onchange()');
+  await page.value('document.getElementById("stream").value = "board.out"');
+  await page.value('document.getElementById("stream").onchange()');
   await until("another stream", () => page.value('document.title.startsWith("board.out: ")'));
   console.log("live.html: records, pauses, marks, finishes, holds the sources, changes the stream");
 }
@@ -115,13 +116,15 @@ const server = createServer((request, answer) => {
 await new Promise(done => server.listen(0, "127.0.0.1", done));
 const profile = await mkdtemp(join(tmpdir(), "wavedeck-browser-"));
 const browser = spawn(chromium, [
-  "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--window-size=1200,800",
-  `--user-data-dir=${profile}`, "--remote-debugging-port=0", "about:blank",
+  "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+  "--window-size=1200,800", `--user-data-dir=${profile}`, "--remote-debugging-port=0", "about:blank",
 ], { stdio: "ignore" });
 try {
   const active = join(profile, "DevToolsActivePort");
-  const debugPort = await until("the browser", () => readFile(active, "utf8").then(text => text.split("\n")[0], () => null));
-  const page = await Page.open(debugPort, `http://localhost:${server.address().port}/live.html?port=${port}&stream=clean.out`);
+  const debugPort = await until("the browser", () =>
+    readFile(active, "utf8").then(text => text.split("\n")[0], () => null));
+  const address = `http://localhost:${server.address().port}/live.html`;
+  const page = await Page.open(debugPort, `${address}?port=${port}&stream=clean.out`);
   await liveWaves(page);
   await buttons(page);
   assert.deepEqual(page.errors, []);

@@ -77,7 +77,8 @@ async function stream(client) {
 
 async function pieces(client) {
   // One request in five frames of the WebSocket, with a ping between them; cut within a character, too.
-  const request = Buffer.from(JSON.stringify({ jsonrpc: "2.0", id: "pieces", method: "client.name", params: { name: "nöde" } }));
+  const call = { jsonrpc: "2.0", id: "pieces", method: "client.name", params: { name: "nöde" } };
+  const request = Buffer.from(JSON.stringify(call));
   const cut = request.indexOf(Buffer.from("ö")) + 1;
   const cuts = [0, 1, 9, cut, cut + 3, request.length];
   for (let n = 1; n < cuts.length; n++) {
