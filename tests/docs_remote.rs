@@ -131,7 +131,8 @@ impl Running {
         let mut running = Self { home: home.into(), name, child, address: SocketAddr::from(([0; 4], 0)) };
         wait_until("it says where it listens", || {
             let log = fs::read_to_string(&log).unwrap_or_default();
-            let told = log.split_once("listening at ").and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
+            let told =
+                log.split_once("listening at ").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
             running.address = told.unwrap_or(running.address);
             told.is_some()
         });
