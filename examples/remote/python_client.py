@@ -139,6 +139,7 @@ def take(deck, arguments):
         values.append(frame.values)
     deck.call("stream.unsubscribe", subscription=subscribed["subscription"])
     if arguments.record:
+        time.sleep(0.2)  # so that the last samples that came here are in the file, too
         deck.call("record.stop")
     return subscribed["description"], np.concatenate(indexes), np.concatenate(values), elapsed, continuity
 

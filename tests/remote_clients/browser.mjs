@@ -30,6 +30,9 @@ class Page {
       if (error) call?.reject(new Error(error.message)); else call?.resolve(result);
     });
     await page.call("Runtime.enable");
+    // Until then another document may be there, or one without a body.
+    const isLoaded = `document.readyState === "complete" && location.href.startsWith(${JSON.stringify(url)})`;
+    await until("the page is loaded", () => page.value(isLoaded).catch(() => false));
     return page;
   }
 
