@@ -7,7 +7,7 @@ mod facts;
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -342,6 +342,11 @@ impl Session {
 
     /// True once nothing more will happen: every source has ended and everything is processed.
     pub fn has_ended(&self) -> bool {
+        // While one pipeline takes the place of another, the old one has ended and more will happen.
+        let _none_opens = match self.inner.swapping.try_lock() {
+            Err(TryLockError::WouldBlock) => return false,
+            other => other,
+        };
         self.current().runtime.has_ended()
     }
 

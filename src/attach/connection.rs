@@ -37,6 +37,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(3));
 /// Time without a word from a session that tells ten times a second: the connection is given up.
 const SILENCE: Duration = Duration::from_secs(10);
+/// Time that the last words may take.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Largest message that is taken.
 const LARGEST: usize = 64 << 20;
 /// Looks at the session per second, as many as a screen takes.
@@ -199,7 +201,12 @@ async fn converse(
             }
             order = orders.recv() => match order {
                 None => {
-                    let _ = time::timeout(Duration::from_secs(1), to.close()).await;
+                    let farewell = async {
+                        let _ = to.close().await;
+                        // Whoever leaves before the answer is taken for one whose connection broke.
+                        while from.next().await.is_some_and(|message| message.is_ok()) {}
+                    };
+                    let _ = time::timeout(FAREWELL, farewell).await;
                     return Ok(());
                 }
                 Some(order) => connection.order(order, watched),

@@ -424,7 +424,7 @@ static TABLE: &[Entry] = &[
         Action::Quit,
         &[Key::Char('q'), Key::Control('c')],
         |_, snapshot| if snapshot.link.is_some() { "leave" } else { "quit" },
-        "leave; asks while a recording is open that would end",
+        "leave; asks while a recording is open",
         Places::VIEWS,
     ),
     entry(Action::Show(View::Monitor), &[Key::Char('1')], |_, _| "views", "waves", Places::VIEWS).quiet(),

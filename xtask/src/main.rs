@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask ci | test | lint | loom | mutants | miri | tsan | new-stage NAME`.
+//! Developer tasks: `cargo xtask ci | test | lint | loom | mutants | miri | tsan | fuzz | new-stage NAME`.
 mod mutants;
 mod new_stage;
 
@@ -12,13 +12,14 @@ use anyhow::{Context, bail};
 const HELP: &str = "\
 cargo xtask TASK
 
-  ci              everything below but mutants and new-stage, in the order in which it fails soonest
+  ci              everything below but mutants, fuzz and new-stage, in the order in which it fails soonest
   test            cargo test --workspace
   lint            format, clippy and documentation, warnings are errors
   loom            every interleaving of the lock-free models in crates/api
   mutants         breaks what each model is about, and wants the model to fail
   miri            undefined behaviour in pools, links, ports and bells (nightly)
   tsan            data races in the same and in whole pipelines (nightly, builds std)
+  fuzz [SECONDS]  messages of remote clients made up by libFuzzer; a minute if left out (nightly, a C++ compiler)
   new-stage NAME  a new stage in stages/NAME.rs, registered and tested";
 
 fn main() -> ExitCode {
@@ -32,6 +33,8 @@ fn main() -> ExitCode {
         ["mutants"] => mutants::run(),
         ["miri"] => miri(),
         ["tsan"] => tsan(),
+        ["fuzz"] => fuzz("60"),
+        ["fuzz", seconds] => fuzz(seconds),
         ["new-stage", name] => new_stage::create(name),
         _ => {
             eprintln!("{HELP}");
@@ -81,6 +84,21 @@ fn tsan() -> anyhow::Result<()> {
     let settings = [("RUSTFLAGS", "-Zsanitizer=thread"), ("CARGO_TARGET_DIR", "target/tsan"), ("PROPTEST_CASES", "8")];
     let cargo = format!("cargo +nightly test -Zbuild-std --target {host}");
     run(&format!("{cargo} -p wavedeck-api -p wavedeck-plane --lib"), &settings)
+}
+
+fn fuzz(seconds: &str) -> anyhow::Result<()> {
+    seconds.parse::<u32>().with_context(|| format!("seconds are a whole number, got `{seconds}`"))?;
+    // What cargo-fuzz does, without having to be installed: coverage for libFuzzer in every crate.
+    let flags = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+                 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+                 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
+    let settings = [("RUSTFLAGS", flags), ("CARGO_TARGET_DIR", "target/fuzz")];
+    // With a target the flags are for it alone, not for build scripts.
+    let host = host()?;
+    run(&format!("cargo +nightly build --release --manifest-path fuzz/Cargo.toml --target {host}"), &settings)?;
+    std::fs::create_dir_all("target/fuzz/corpus").context("target/fuzz/corpus")?;
+    let limits = format!("-max_total_time={seconds} -max_len=4096 -timeout=5 -artifact_prefix=target/fuzz/");
+    run(&format!("target/fuzz/{host}/release/messages {limits} target/fuzz/corpus fuzz/seeds"), &[])
 }
 
 /// The target this machine's compiler builds for.
