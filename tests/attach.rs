@@ -86,7 +86,7 @@ fn two_screens_on_one_session_see_the_same_and_leaving_changes_nothing() {
 
     first.press("q");
     assert_eq!(first.wait(), 0);
-    assert!(first.text().contains("Left lab; it goes on"), "{}", first.text());
+    first.wait_for("Left lab; it goes on");
     let at_leave = recorded_bytes(&deck.dir);
     wait_until("the recording goes on", || recorded_bytes(&deck.dir) > at_leave + 8000);
     assert!(second.header().contains("REC"), "{}", second.header());
@@ -149,6 +149,37 @@ fn a_session_that_is_gone_is_said_to_be_and_one_that_comes_back_is_shown() {
     wait_until("waves go on", || screen.text() != old && !screen.text().contains("NO LINK"));
     screen.press("q");
     assert_eq!(screen.wait(), 0);
+}
+
+#[test]
+fn a_session_of_another_machine_is_attached_to_at_its_address_with_its_token() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (token, log) = (home.path().join("token"), home.path().join("log"));
+    std::fs::write(&token, "correct-horse-battery-staple\n").expect("written");
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/demo.json");
+    let mut command = wavedeck(home.path());
+    command.args(["run", config, "--headless", "--listen", "127.0.0.1:0", "--token-file"]).arg(&token);
+    command.arg("--log").arg(&log).arg("--set").arg(format!("rec.dir={}", home.path().join("rec").display()));
+    let child = command.stdout(Stdio::null()).spawn().expect("it starts");
+    let deck = Deck { dir: home.path().join("rec"), home, child };
+    let address = || {
+        let log = std::fs::read_to_string(&log).unwrap_or_default();
+        let (_, rest) = log.split_once("listening at ")?;
+        Some(format!("ws://{}", rest.split_whitespace().next()?))
+    };
+    wait_until("it says where it listens", || address().is_some());
+    let address = address().expect("told");
+
+    let mut refused = deck.attach(&[&address]);
+    assert_eq!(refused.wait(), 1);
+    refused.wait_for("--token-file");
+    let mut screen = deck.attach(&[&address, "--token-file", token.to_str().expect("UTF-8")]);
+    wait_until("waves", || has_braille(&screen.text()));
+    screen.press("R");
+    screen.wait_for("REC 00:00:0");
+    screen.press("q");
+    assert_eq!(screen.wait(), 0);
+    screen.wait_for(&format!("Left {address}; it goes on"));
 }
 
 #[test]
