@@ -12,6 +12,7 @@ use futures_util::{
 };
 use tokio::{
     sync::Notify,
+    task::yield_now,
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tungstenite::error::ProtocolError;
@@ -29,6 +30,8 @@ use super::{
 
 /// Time for a close frame to be sent, and for the other side to take it.
 const FAREWELL: Duration = Duration::from_millis(800);
+/// Calls of one batch that are too many to be carried out between two beats.
+const MANY: usize = 4;
 /// Span over which messages of a client are counted.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -104,12 +107,14 @@ impl Reader<'_> {
                 Some(Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Close(_))) => {}
             }
             pace.keep(self.hub.limits.messages_per_second).await;
+            // One read may have brought thousands of messages: the others have their turn between them.
+            yield_now().await;
         }
     }
 
     async fn answer(&self, text: &str) {
         let message = Message::read(text);
-        let may_wait = message.methods().any(table::waits);
+        let may_wait = message.methods().any(table::waits) || message.methods().count() > MANY;
         let answer = if may_wait {
             let (hub, client) = (self.hub.clone(), self.client.clone());
             let work = move || message.answer(&Caller { hub: &hub, client: &client });
