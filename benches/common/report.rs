@@ -29,6 +29,8 @@ pub(crate) enum Unit {
     PerSecond,
     /// How many times as much, as long or as fast.
     Times,
+    /// How many.
+    Number,
 }
 
 impl Unit {
@@ -49,6 +51,7 @@ impl Unit {
             Self::KilobytesPerSecond => format!("{value:.1} kB/s"),
             Self::PerSecond => format!("{value:.1} /s"),
             Self::Times => format!("{value:.2} x"),
+            Self::Number => format!("{value:.0}"),
         }
     }
 }

@@ -57,7 +57,7 @@ pub(crate) fn of_clients(options: &Options, report: &mut Report) {
             let name = format!("{}: {what}", board.name);
             report.row(Row { name, unit, ours: vec![ours], baseline: None, target });
         };
-        row("clients without a loss, of 16", Unit::Times, without_loss as f64, all);
+        row("clients without a loss, of 16", Unit::Number, without_loss as f64, all);
         row("sent to them", Unit::MegabytesPerSecond, megabytes_per_s, None);
     }
 }

@@ -1,8 +1,11 @@
 //! What each method does: requests of the session, and what this client wants to be told.
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
-use wavedeck_api::{handle::TransportCommand, param::shown};
+use wavedeck_api::{
+    handle::{RecordingState, TransportCommand},
+    param::shown,
+};
 
 use super::{
     client::{Client, LONGEST_NAME, Rhythm, printable_name},
@@ -19,6 +22,8 @@ use crate::{
     snapshot::Snapshot,
 };
 
+/// Time that a recorder may take to open, pause or finish its file; after that the answer says how far it is.
+const RECORDER_PATIENCE: Duration = Duration::from_secs(5);
 /// How often telemetry may be sent, in Hz.
 const TELEMETRY_HZ: std::ops::RangeInclusive<f64> = 0.1..=10.0;
 
@@ -154,7 +159,14 @@ impl Caller<'_> {
             "stop" => Request::RecordFinish,
             "acknowledge" => Request::Acknowledge,
             _ => return Err(unknown(name)),
-        })
+        })?;
+        // Whoever asks for two things one after the other is to find the first one done.
+        self.session().settle_recording(RECORDER_PATIENCE);
+        let recorder = self.session().snapshot().recorder.unwrap_or_default();
+        match recorder.error {
+            Some(why) if recorder.state == RecordingState::Failed => Err(RpcError::state(why)),
+            _ => Ok(json!({ "done": true, "state": recorder.state, "file": recorder.path })),
+        }
     }
 
     fn replay(&self, name: &str, params: &Params) -> Answer {

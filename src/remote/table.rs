@@ -113,15 +113,15 @@ pub(super) const METHODS: &[Method] = &[
             may("changes", Kind::List, "instead of the others: objects of stage_id, key and value"),
         ],
     ),
-    quick(
+    slow(
         "record.start",
         "opens a file and records",
         &[may("name", Kind::Text, "file name without ending; made of time and pipeline if left out")],
     ),
-    quick("record.pause", "lets samples go, marked in the file", &[]),
-    quick("record.resume", "records on in the same file", &[]),
-    quick("record.stop", "closes the file", &[]),
-    quick("record.acknowledge", "takes note of what went wrong with a recording", &[]),
+    slow("record.pause", "lets samples go, marked in the file", &[]),
+    slow("record.resume", "records on in the same file", &[]),
+    slow("record.stop", "closes the file", &[]),
+    slow("record.acknowledge", "takes note of what went wrong with a recording", &[]),
     quick(
         "marker.add",
         "puts a marker at the newest sample of the recording",

@@ -1,5 +1,10 @@
 //! Small questions about a session, for clients that ask often and want no whole snapshot.
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 use wavedeck_api::{publication::Publication, stage::Level};
@@ -11,6 +16,9 @@ use crate::{
     snapshot::{LogEntry, OutputInfo},
 };
 
+/// How often a recorder is looked at that is waited for.
+const LOOK: Duration = Duration::from_millis(2);
+
 impl Session {
     /// Rises when another pipeline takes the place of the running one.
     pub fn generation(&self) -> u64 {
@@ -21,6 +29,14 @@ impl Session {
     pub fn outputs(&self) -> (u64, Arc<[OutputInfo]>) {
         let current = self.current();
         (current.generation, current.outputs.clone())
+    }
+
+    /// Waits until every recorder has carried out what it was asked, or until patience is over.
+    pub fn settle_recording(&self, patience: Duration) {
+        let (current, begin) = (self.current(), Instant::now());
+        while !current.runtime.is_recording_settled() && begin.elapsed() < patience {
+            thread::sleep(LOOK);
+        }
     }
 
     /// Every stream that a stage publishes, with the id of the stage.

@@ -286,7 +286,7 @@ impl Runtime {
                 (_, RecordingState::Idle | RecordingState::Failed) if held.is_some() => {
                     "the recording is being opened: ask again in a moment"
                 }
-                _ => "there is no recording for that: R starts one",
+                _ => "nothing is being recorded: start a recording first",
             }));
         }
         if matches!(command, RecordCommand::Start(_) | RecordCommand::Resume) && held.is_none() {
@@ -372,6 +372,11 @@ impl Runtime {
     /// What is known of the recordings.
     pub fn recorder_statuses(&self) -> Vec<RecorderStatus> {
         self.recorders().map(|recorder| recorder.status()).collect()
+    }
+
+    /// True if every recorder has carried out what it was asked, or is not there any more.
+    pub fn is_recording_settled(&self) -> bool {
+        self.recorders().all(|recorder| recorder.is_settled())
     }
 
     /// Every stream that a stage publishes, with the id of the stage.
