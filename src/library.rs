@@ -211,7 +211,7 @@ fn viewer(path: &Path, source: &dyn Source, options: &ReplayOptions) -> anyhow::
     }
     let name = path.file_stem().map_or_else(|| "replay".into(), |name| name.to_string_lossy().into_owned());
     let (lock, pools) = (LockRule::default(), Vec::new());
-    Ok(PipelineConfig { version: 1, name, lock, stages, connections, pools })
+    Ok(PipelineConfig { version: 1, name, lock, stages, connections, pools, listen: Vec::new() })
 }
 
 /// An id like `wanted` that no stage has.

@@ -103,8 +103,11 @@ fn start(config: PipelineConfig, file: &Path, options: &RunOptions, purpose: Pur
         true => FromStart::Recording { name: options.name.clone() },
         false => FromStart::Nothing,
     };
+    let configured = config.listen.clone();
+    // Whoever replays a recording need not have what it was made with.
+    let listen = if purpose == Purpose::Live { &*configured } else { &[] };
     // Before anything is recorded: an address in use is a mistake of usage.
-    let mut bound = options.remote.bind(&signals).map_err(Failure::usage)?;
+    let mut bound = options.remote.bind(listen, &signals).map_err(Failure::usage)?;
     // A session that cannot be reached from elsewhere is better than none.
     let unpublished = sessions::publish(&mut bound, options.session.as_deref().unwrap_or(&name)).err();
     let session = Session::open(config, registry, from_start).map_err(|error| error.in_file(file))?;

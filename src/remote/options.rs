@@ -1,7 +1,7 @@
 //! Where the port listens, who may come in, and how much one client may take.
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context, bail};
 use clap::Args;
 use subtle::ConstantTimeEq;
+use wavedeck_plane::{ADDRESSES, listen_address};
 
 use super::Bound;
 use crate::signals::Signals;
@@ -25,32 +26,29 @@ pub struct RemoteArgs {
     /// Listens for remote clients: HTTP and WebSocket, see docs/remote.md; a port alone is on this machine only
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub listen: Vec<SocketAddr>,
-    /// With --listen: clients need the token in this file; without it, the one in WAVEDECK_TOKEN, if any
-    #[arg(long, value_name = "FILE", requires = "listen")]
+    /// With an address to listen at: clients need the token in this file; without it, the one in WAVEDECK_TOKEN, if any
+    #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 }
 
 impl RemoteArgs {
-    /// Takes the addresses, if there are any. Who asks for the end of the run does it as SIGTERM does.
+    /// Takes the addresses, and those of the pipeline's own file, if there are any. Who asks for the end of the run does it as SIGTERM does.
     ///
     /// # Errors
     /// When the token cannot be read or is too short, or an address cannot be had.
-    pub fn bind(&self, signals: &Signals) -> anyhow::Result<Bound> {
-        let token = if self.listen.is_empty() { None } else { Token::given(self.token_file.as_deref())? };
+    pub fn bind(&self, configured: &[SocketAddr], signals: &Signals) -> anyhow::Result<Bound> {
+        let tcp = [configured, &self.listen].concat();
+        let token = if tcp.is_empty() { None } else { Token::given(self.token_file.as_deref())? };
         let signals = signals.clone();
         let on_stop: Arc<dyn Fn() + Send + Sync> = Arc::new(move || signals.request_stop());
-        let options = PortOptions { tcp: self.listen.clone(), token, on_stop: Some(on_stop), ..PortOptions::default() };
+        let options = PortOptions { tcp, token, on_stop: Some(on_stop), ..PortOptions::default() };
         super::bind(options)
     }
 }
 
 /// Reads `127.0.0.1:9300`, `[::1]:9300`, or `9300` for this machine only.
 pub fn address(text: &str) -> Result<SocketAddr, String> {
-    if let Ok(port) = text.parse::<u16>() {
-        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
-    }
-    let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
-    text.parse().map_err(|_| format!("an address is written such as 127.0.0.1:9300, [::1]:9300 or 9300, got `{text}`"))
+    listen_address(text).ok_or_else(|| format!("{ADDRESSES}, got `{text}`"))
 }
 
 /// A secret that clients must know.

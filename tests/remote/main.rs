@@ -2,6 +2,7 @@
 mod calls;
 #[path = "../common/mod.rs"]
 mod common;
+mod crowd;
 mod data;
 mod doors;
 mod edits;

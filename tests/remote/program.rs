@@ -76,6 +76,25 @@ fn the_program_listens_and_ends_when_a_client_says_so() {
 }
 
 #[test]
+fn the_pipeline_file_may_say_where_to_listen() {
+    let home = tempfile::tempdir().expect("a folder");
+    let path = home.path().join("bench.json");
+    std::fs::write(&path, PIPELINE.replacen('{', r#"{ "listen": "127.0.0.1:0","#, 1)).expect("writable");
+    let mut command = wavedeck(home.path());
+    command.env_remove("WAVEDECK_TOKEN");
+    command.arg("run").arg(&path).args(["--headless", "--json", "--log", "log"]);
+    let mut running = Running(command.current_dir(home.path()).stdout(Stdio::piped()).spawn().expect("it starts"));
+    let address = address(&mut running.lines());
+    assert_eq!(get(address, "/healthz", &[]).status, 200);
+
+    std::fs::write(&path, PIPELINE.replacen('{', r#"{ "listen": ["9300", "lab:9300"],"#, 1)).expect("writable");
+    let output = run(home.path(), &["check", path.to_str().expect("UTF-8")]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr) + &text(&output.stdout);
+    assert!(said.contains("/listen/1") && said.contains("`lab:9300` is no address"), "{said}");
+}
+
+#[test]
 fn a_token_is_read_from_its_file() {
     let home = tempfile::tempdir().expect("a folder");
     let file = home.path().join("token");

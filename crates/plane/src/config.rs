@@ -1,4 +1,6 @@
 //! A pipeline as it is written: read from JSON with every mistake found at once, not yet checked against stages.
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use wavedeck_api::{
@@ -31,6 +33,9 @@ pub struct PipelineConfig {
     /// Pools that should be larger than computed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pools: Vec<PoolConfig>,
+    /// Where remote clients are listened for while it runs; a replay of its recordings does not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub listen: Vec<SocketAddr>,
 }
 
 /// When parameters are locked.
@@ -101,6 +106,18 @@ pub struct PoolConfig {
     pub packets: u32,
 }
 
+/// What an address looks like.
+pub const ADDRESSES: &str = "an address is written such as 127.0.0.1:9300, [::1]:9300 or 9300";
+
+/// Reads `127.0.0.1:9300`, `[::1]:9300`, `localhost:9300`, or `9300` for this machine only.
+pub fn listen_address(text: &str) -> Option<SocketAddr> {
+    let port = text.strip_prefix("localhost:").unwrap_or(text);
+    match port.parse::<u16>() {
+        Ok(port) => Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)),
+        Err(_) => text.parse().ok(),
+    }
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -162,7 +179,7 @@ struct Reader {
 
 impl Reader {
     fn pipeline(&mut self, value: &Value) -> PipelineConfig {
-        const KEYS: &[&str] = &["version", "name", "lock", "stages", "connections", "pools"];
+        const KEYS: &[&str] = &["version", "name", "lock", "stages", "connections", "pools", "listen"];
         let empty = Map::new();
         let map = self.object("", value, KEYS).unwrap_or(&empty);
         let version = self.whole("/version", map.get("version"), 1, 1).unwrap_or_else(|| {
@@ -188,7 +205,23 @@ impl Reader {
             stages,
             connections: self.items("/connections", map.get("connections"), Self::connection),
             pools: self.items("/pools", map.get("pools"), Self::pool),
+            listen: match map.get("listen") {
+                Some(one @ Value::String(_)) => self.listen("/listen", one).into_iter().collect(),
+                some => self.items("/listen", some, Self::listen),
+            },
         }
+    }
+
+    fn listen(&mut self, at: &str, value: &Value) -> Option<SocketAddr> {
+        let Value::String(text) = value else {
+            self.wrong_type(at, "an address as a text", value);
+            return None;
+        };
+        let address = listen_address(text);
+        if address.is_none() {
+            self.found.push(Problem::new(at, format!("`{text}` is no address"), ADDRESSES));
+        }
+        address
     }
 
     fn stage(&mut self, at: &str, value: &Value) -> Option<StageConfig> {

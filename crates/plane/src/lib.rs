@@ -44,7 +44,8 @@ mod watch;
 mod worker;
 
 pub use config::{
-    ConnectionConfig, LockRule, MAX_CAPACITY, MAX_CONFIG_BYTES, OnFault, PipelineConfig, PoolConfig, StageConfig,
+    ADDRESSES, ConnectionConfig, LockRule, MAX_CAPACITY, MAX_CONFIG_BYTES, OnFault, PipelineConfig, PoolConfig,
+    StageConfig, listen_address,
 };
 pub use event::Event;
 pub use gate::{Change, GateError, RecordingLock};
