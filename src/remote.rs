@@ -1,6 +1,6 @@
 //! The remote port: a running session over HTTP and WebSocket, for programs, browsers and other terminals.
 //!
-//! It runs on one thread of its own, talks to [`Session`](crate::session::Session) only, and never waits for a client:
+//! It runs on one thread of its own, talks to [`Session`] only, and never waits for a client:
 //! what a client does not take in time is dropped and counted, or the client is let go. Requests are JSON-RPC 2.0 or the
 //! short JSON form ([`crate::short_form`]); samples come as binary frames ([`frame`]).
 mod client;
