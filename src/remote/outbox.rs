@@ -49,6 +49,9 @@ struct Queue {
     waiting: VecDeque<Out>,
     bytes: usize,
     telemetry: Option<Utf8Bytes>,
+    /// Bytes of the rest that have their turn before telemetry has its own again: on a slow link there is always a newer
+    /// one, and nothing else would ever be sent.
+    owed: usize,
     ending: Option<Ending>,
     /// Data frames sent.
     seq: u64,
@@ -147,12 +150,15 @@ impl Outbox {
         if let Some(ending) = queue.ending.clone() {
             return Next::End(ending);
         }
-        // Before the rest, since it is one message at most and tells how the rest fares.
-        if let Some(text) = queue.telemetry.take() {
+        if (queue.owed == 0 || queue.waiting.is_empty())
+            && let Some(text) = queue.telemetry.take()
+        {
+            queue.owed = text.as_str().len();
             return Next::Send(Message::Text(text));
         }
         let Some(out) = queue.waiting.pop_front() else { return Next::Rest };
         queue.bytes -= out.bytes();
+        queue.owed = queue.owed.saturating_sub(out.bytes());
         match out {
             Out::Text(text) => Next::Send(Message::Text(text)),
             Out::Data { subscription, has_flags, frame } => {
@@ -286,6 +292,23 @@ mod tests {
         // Alone, even a long answer passes.
         outbox.push_text("x".repeat(1000));
         assert_eq!(sent(&outbox).len(), 1);
+    }
+
+    #[test]
+    fn telemetry_leaves_half_of_a_slow_link_to_the_rest() {
+        let outbox = outbox(100, 1 << 20);
+        (0..4).for_each(|n| outbox.push_data(1, false, &frame(n)));
+        let mut order = Vec::new();
+        for _ in 0..7 {
+            // There is always a newer one: as long as two frames.
+            outbox.put_telemetry("t".repeat(160).into());
+            order.push(match outbox.next() {
+                Next::Send(Message::Text(_)) => 't',
+                Next::Send(Message::Binary(_)) => 'd',
+                other => panic!("{other:?}"),
+            });
+        }
+        assert_eq!(order, ['t', 'd', 'd', 't', 'd', 'd', 't']);
     }
 
     #[test]

@@ -113,6 +113,10 @@ async fn plugins(State(desk): State<Desk>) -> impl IntoResponse {
     let plugins = desk.hub.session.registry().iter().map(|stage| {
         let mut plugin = described::stage_json(stage);
         plugin["api_version"] = env!("CARGO_PKG_VERSION").into();
+        // All stage types are built in.
+        plugin["author"] = env!("CARGO_PKG_NAME").into();
+        plugin["licence"] = env!("CARGO_PKG_LICENSE").into();
+        plugin["ui"] = serde_json::Value::Null;
         plugin
     });
     json_text(json!({ "plugins": plugins.collect::<Vec<_>>() }))
