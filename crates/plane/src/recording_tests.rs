@@ -134,6 +134,26 @@ fn parameters_are_locked_from_the_request_on_until_the_recording_is_finished() {
 }
 
 #[test]
+fn a_resume_right_after_a_pause_is_taken_before_the_pause_is_carried_out() {
+    let bench = Bench::running();
+    assert!(bench.runtime.record(&RecordCommand::Resume).is_err(), "nothing is open");
+    bench.start();
+    bench.wait_for(RecordingState::Recording);
+    bench.put("deaf");
+    bench.runtime.record(&RecordCommand::Pause).expect("taken");
+    assert!(!bench.is_locked());
+    bench.runtime.record(&RecordCommand::Resume).expect("taken behind the pause");
+    assert!(bench.is_locked());
+    bench.runtime.record(&RecordCommand::Pause).expect("taken behind the resume");
+    bench.put("willing");
+    bench.wait_for(RecordingState::Paused);
+    assert!(!bench.is_locked());
+    bench.runtime.record(&RecordCommand::Finish).expect("taken");
+    bench.wait_for(RecordingState::Idle);
+    assert!(bench.runtime.record(&RecordCommand::Resume).is_err(), "it is over");
+}
+
+#[test]
 fn an_old_failure_does_not_free_the_parameters_of_a_new_recording() {
     let bench = Bench::running();
     bench.put("unable");

@@ -73,6 +73,8 @@ pub struct Runtime {
     values: Mutex<Vec<ParamSet>>,
     pub(crate) gate: Arc<Mutex<Gate>>,
     held: Mutex<Option<RecordingLock>>,
+    /// What a recording is to be once the last pause or resume has been carried out.
+    asked: Mutex<Option<RecordingState>>,
 }
 
 /// A thread that was started.
@@ -160,6 +162,7 @@ impl Runtime {
             workers: Mutex::new(Vec::new()),
             gate: Arc::default(),
             held: Mutex::new(None),
+            asked: Mutex::new(None),
         };
         for ((planned, bell), watch) in runtime.plan.workers.iter().zip(bells).zip(watches) {
             let ended = Arc::new(AtomicBool::new(false));
@@ -272,10 +275,13 @@ impl Runtime {
             return Err(GateError::Impossible("this pipeline has no source to record"));
         }
         self.free_if_over(held);
+        // Recorders take requests in order: what has been asked of them and waits counts as done.
+        let mut asked = locked(&self.asked);
+        let waits = |state| *asked == Some(state) && !self.is_recording_settled();
         let fits = match command {
             RecordCommand::Start(_) => held.is_none() && !self.some_recorder_is(&[Recording, Paused, Finishing]),
-            RecordCommand::Pause => self.some_recorder_is(&[Recording]),
-            RecordCommand::Resume => self.some_recorder_is(&[Paused]),
+            RecordCommand::Pause => self.some_recorder_is(&[Recording]) || waits(Recording),
+            RecordCommand::Resume => self.some_recorder_is(&[Paused]) || waits(Paused),
             RecordCommand::Finish | RecordCommand::Marker { .. } => self.some_recorder_is(&[Recording, Paused]),
             RecordCommand::Param(_) | RecordCommand::Acknowledge => true,
         };
@@ -301,6 +307,12 @@ impl Runtime {
         }
         if matches!(command, RecordCommand::Pause | RecordCommand::Finish) && outcome.is_ok() {
             *held = None;
+        }
+        match command {
+            RecordCommand::Pause if outcome.is_ok() => *asked = Some(Paused),
+            RecordCommand::Resume if outcome.is_ok() => *asked = Some(Recording),
+            RecordCommand::Start(_) | RecordCommand::Finish => *asked = None,
+            _ => {}
         }
         // A request that was not taken changes nothing: what records goes on recording, under the lock.
         self.free_if_over(held);
