@@ -1,12 +1,15 @@
 //! The sessions of this user on this machine: each listens at a socket of its name in the runtime folder.
 use std::{
     fs,
+    io::{Read, Write},
     os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, bail, ensure};
+use serde_json::Value;
 use wavedeck_api::param::suggestion;
 
 use crate::{attach::Target, remote::Bound};
@@ -15,6 +18,10 @@ use crate::{attach::Target, remote::Bound};
 const ENDING: &str = "sock";
 /// Sessions that may have one name: `demo`, `demo-2` and so on.
 const MOST_OF_A_NAME: u32 = 99;
+/// Time that a session may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Most bytes of an answer.
+const LONGEST_ANSWER: u64 = 16 << 20;
 /// Characters of a name: the path of a socket has 107 bytes at most.
 const LONGEST_NAME: usize = 40;
 
@@ -70,6 +77,22 @@ pub fn find(name: Option<&str>) -> anyhow::Result<Target> {
     };
     let path = folder()?.join(&name).with_extension_added(ENDING);
     Ok(Target::Socket { name, path })
+}
+
+/// Asks a session of this machine for a page of its port, such as `/api/telemetry`. It takes no notice of that.
+///
+/// # Errors
+/// When it does not answer, or not with what was asked for.
+pub fn ask(name: &str, page: &str) -> anyhow::Result<Value> {
+    let mut stream = UnixStream::connect(folder()?.join(name).with_extension_added(ENDING))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {page} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(LONGEST_ANSWER).read_to_string(&mut answer).context("no answer")?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("an answer without a head")?;
+    ensure!(head.split(' ').nth(1) == Some("200"), "{page}: {}", body.trim());
+    serde_json::from_str(body).with_context(|| page.to_owned())
 }
 
 /// `$XDG_RUNTIME_DIR/wavedeck`, else `/tmp/wavedeck-UID`: of this user and closed to all others.

@@ -16,8 +16,6 @@ use crate::{
     remote::Token,
     sessions,
     signals::Signals,
-    snapshot::Snapshot,
-    station::Station,
     tui::{self, Outcome},
 };
 
@@ -28,48 +26,41 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// `sessions`
 pub(super) fn list(args: &SessionsArgs) -> Result<Exit, Failure> {
-    let mut found = Vec::new();
-    for name in sessions::list()? {
-        let known = sessions::find(Some(&name)).and_then(|target| {
-            let session = FarSession::connect(target)?;
-            let pid = session.call("session.get", Value::Null)?["pid"].clone();
-            Ok((pid, session.snapshot()))
-        });
-        found.push((name, known));
-    }
+    let known = |name: &str| -> anyhow::Result<Value> {
+        let (session, telemetry) = (sessions::ask(name, "/api/session")?, sessions::ask(name, "/api/telemetry")?);
+        Ok(json!({
+            "name": name, "pid": session["pid"], "pipeline": telemetry["name"], "state": telemetry["pipeline"],
+            "recording": telemetry["recording"], "uptime_s": telemetry["uptime_s"],
+            "lost_samples": telemetry["lost_samples"], "file": telemetry["recorder"]["path"],
+        }))
+    };
+    let names = sessions::list()?;
+    let entries = names
+        .iter()
+        .map(|name| known(name).unwrap_or_else(|error| json!({ "name": name, "error": format!("{error:#}") })));
+    let entries: Vec<Value> = entries.collect();
     if args.json {
-        let entries = found.iter().map(|(name, known)| match known {
-            Ok((pid, snapshot)) => json!({
-                "name": name, "pid": pid, "pipeline": snapshot.name, "state": snapshot.pipeline,
-                "recording": snapshot.recording, "uptime_s": snapshot.uptime_s, "lost_samples": snapshot.lost_samples,
-                "file": snapshot.recorder.as_ref().and_then(|recorder| recorder.path.clone()),
-            }),
-            Err(error) => json!({ "name": name, "error": format!("{error:#}") }),
-        });
-        super::print_json(&entries.collect::<Vec<_>>())?;
-        return Ok(Exit::Ok);
-    }
-    if found.is_empty() {
+        super::print_json(&entries)?;
+    } else if entries.is_empty() {
         super::print("no session runs\n")?;
-        return Ok(Exit::Ok);
-    }
-    for (name, known) in found {
-        let line = match known {
-            Ok((pid, snapshot)) => described(&name, &pid, &snapshot),
-            Err(error) => format!("{name:<24}  {error:#}\n"),
-        };
-        super::print(&line)?;
+    } else {
+        super::print(&entries.iter().map(described).collect::<String>())?;
     }
     Ok(Exit::Ok)
 }
 
-fn described(name: &str, pid: &Value, snapshot: &Snapshot) -> String {
-    let recording = format!("{:?}", snapshot.recording).to_lowercase();
-    let state = format!("{:?}", snapshot.pipeline).to_lowercase();
-    let recorder = snapshot.recorder.as_ref().and_then(|recorder| recorder.path.as_ref());
-    let file = recorder.map_or_else(String::new, |path| format!("  {}", path.display()));
-    let lost = snapshot.lost_samples;
-    format!("{name:<24}  pid {pid:<8} up {:>9.1} s  {state}, {recording}, drop {lost}{file}\n", snapshot.uptime_s)
+fn described(entry: &Value) -> String {
+    let text = |key: &str| entry[key].as_str().unwrap_or_default();
+    if entry["error"].is_string() {
+        return format!("{:<24}  {}\n", text("name"), text("error"));
+    }
+    let (pid, up) = (entry["pid"].to_string(), entry["uptime_s"].as_f64().unwrap_or(0.0));
+    let (name, state, recording, file) = (text("name"), text("state"), text("recording"), text("file"));
+    let line = format!(
+        "{name:<24}  pid {pid:<8} up {up:>9.1} s  {state}, {recording}, drop {}  {file}",
+        entry["lost_samples"]
+    );
+    format!("{}\n", line.trim_end())
 }
 
 /// `attach`

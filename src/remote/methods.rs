@@ -77,10 +77,7 @@ impl Caller<'_> {
     fn other(&self, method: &str, params: &Params) -> Answer {
         match method {
             "rpc.discover" => Ok(table::discover()),
-            "session.get" => Ok(json!({
-                "name": "wavedeck", "version": crate::VERSION, "pid": std::process::id(),
-                "started_unix_ns": self.hub.started_unix_ns, "generation": self.session().generation(),
-            })),
+            "session.get" => Ok(views::session(self.hub)),
             "client.name" => self.rename(&text(params, "name")),
             "marker.add" => self.request(Request::Marker { label: text(params, "label") }),
             "recordings.list" => Ok(json!({ "recordings": download::list(self.session()) })),

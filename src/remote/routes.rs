@@ -30,6 +30,7 @@ use crate::described;
 const INDEX: &str = "Wavedeck
 
 GET /ws                    WebSocket: JSON-RPC 2.0 as text, samples as binary frames; begin with rpc.discover
+GET /api/session           the program, and which pipeline is open
 GET /api/plugins           stage types with their parameters
 GET /api/pipeline          the pipeline as it runs
 GET /api/telemetry         counters and states
@@ -64,6 +65,7 @@ pub(super) fn router(hub: Arc<Hub>) -> Router {
         .route("/ws", get(web_socket))
         .route("/api/plugins", get(plugins))
         .route("/api/pipeline", get(async |State(desk): State<Desk>| json_text(views::pipeline(&desk.hub.session))))
+        .route("/api/session", get(async |State(desk): State<Desk>| json_text(views::session(&desk.hub))))
         .route("/api/telemetry", get(async |State(desk): State<Desk>| json_text(views::telemetry(&desk.hub.session))))
         .route("/api/recordings", get(recordings))
         .route("/api/recordings/{name}", get(recording))

@@ -3,11 +3,19 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{reduce::Reduction, source::Source};
+use super::{hub::Hub, reduce::Reduction, source::Source};
 use crate::{
     session::Session,
     snapshot::{Snapshot, StageParams},
 };
+
+/// The program, and which pipeline is open.
+pub(super) fn session(hub: &Hub) -> Value {
+    json!({
+        "name": "wavedeck", "version": crate::VERSION, "pid": std::process::id(),
+        "started_unix_ns": hub.started_unix_ns, "generation": hub.session.generation(),
+    })
+}
 
 /// The pipeline as it runs.
 pub(super) fn pipeline(session: &Session) -> Value {
