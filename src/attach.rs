@@ -12,7 +12,7 @@ mod target;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, anyhow};
@@ -177,9 +177,4 @@ impl Drop for FarWatch {
     fn drop(&mut self) {
         let _ = self.orders.send(Order::Unwatch(Arc::clone(&self.watched)));
     }
-}
-
-/// Tells what is known to be now.
-fn now() -> Instant {
-    Instant::now()
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use common::{only_recording, recorded_bytes, run, succeed, text, wait_until, wavedeck};
-use screen::Screen;
+use screen::{Screen, has_braille};
 use serde_json::Value;
 
 /// A session without a screen, ended with the test.
@@ -56,10 +56,6 @@ fn spawn(home: &Path, name: &str, dir: &Path) -> Child {
     let mut command = wavedeck(home);
     command.args(["run", config, "--headless", "--session", name, "--set"]).arg(format!("rec.dir={}", dir.display()));
     command.stdout(Stdio::null()).spawn().expect("it starts")
-}
-
-fn has_braille(text: &str) -> bool {
-    text.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c))
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod screen;
 use std::path::Path;
 
 use common::{Board, cyton_config, only_recording, recorded_bytes, succeed, wait_until};
-use screen::Screen;
+use screen::{Screen, has_braille};
 use serde_json::{Value, json};
 
 const ESCAPE: &str = "\x1b";
@@ -32,10 +32,6 @@ fn start(home: &Path, args: &[String]) -> Screen {
 fn info(home: &Path, dir: &Path) -> Value {
     let path = only_recording(dir);
     serde_json::from_str(&succeed(home, &["info", path.to_str().expect("UTF-8"), "--json"])).expect("JSON")
-}
-
-fn has_braille(text: &str) -> bool {
-    text.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c))
 }
 
 #[test]

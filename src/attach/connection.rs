@@ -2,7 +2,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
@@ -197,7 +197,7 @@ async fn converse(
                     }
                     _ => {}
                 }
-                shared.known().heard = super::now();
+                shared.known().heard = Instant::now();
             }
             order = orders.recv() => match order {
                 None => {

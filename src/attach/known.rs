@@ -101,7 +101,7 @@ struct FarSpectrum {
 impl Known {
     pub(super) fn new() -> anyhow::Result<Self> {
         let registry = crate::registry().context("the stage types of this program")?;
-        let (log, heard) = (VecDeque::new(), super::now());
+        let (log, heard) = (VecDeque::new(), Instant::now());
         Ok(Self { registry, pipeline: None, snapshot: None, log, log_copy: None, heard })
     }
 

@@ -11,7 +11,8 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    net::{TcpListener, UnixListener},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::{Semaphore, watch},
     time::{sleep, timeout},
 };
@@ -48,11 +49,13 @@ pub(super) async fn serve(
     let door = Door { hub: hub.clone(), router: routes::router(hub.clone()), closing: closing.clone() };
     for (listener, address) in listeners.tcp {
         let guard = Guard { address, token: token.clone() };
-        tokio::spawn(take_tcp(TcpListener::from_std(listener)?, guard, door.clone()));
+        let (listener, door) = (TcpListener::from_std(listener)?, door.clone());
+        tokio::spawn(async move { take(|| next_tcp(&listener, &guard), door).await });
     }
     let mut files = Vec::new();
     for (listener, file) in listeners.unix {
-        tokio::spawn(take_unix(UnixListener::from_std(listener)?, door.clone()));
+        let (listener, door) = (UnixListener::from_std(listener)?, door.clone());
+        tokio::spawn(async move { take(|| next_unix(&listener), door).await });
         files.push(file);
     }
     let beat = hub.clone();
@@ -65,22 +68,23 @@ pub(super) async fn serve(
     Ok(())
 }
 
-async fn take_tcp(listener: TcpListener, guard: Guard, mut door: Door) {
+/// Takes connections until the port closes: `next` waits for one and says who it is.
+async fn take<S, F>(next: impl Fn() -> F, mut door: Door)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = std::io::Result<(S, Peer)>>,
+{
     let places = Arc::new(Semaphore::new(door.hub.limits.connections));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let taken = tokio::select! {
-            taken = listener.accept() => taken,
+            taken = next() => taken,
             _ = door.closing.changed() => return,
         };
-        let Ok((stream, from)) = taken else {
+        let Ok((stream, peer)) = taken else {
             sleep(REST).await;
             continue;
         };
-        // Answers are short, and each is wanted at once.
-        let _ = stream.set_nodelay(true);
-        let (address, name) = (from.to_string(), format!("remote {from}"));
-        let peer = Peer { address, name, guard: Some(guard.clone()) };
         let connection = door.clone().hold(TokioIo::new(stream), peer);
         tokio::spawn(async move {
             connection.await;
@@ -89,25 +93,17 @@ async fn take_tcp(listener: TcpListener, guard: Guard, mut door: Door) {
     }
 }
 
-async fn take_unix(listener: UnixListener, mut door: Door) {
-    let places = Arc::new(Semaphore::new(door.hub.limits.connections));
-    loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        let taken = tokio::select! {
-            taken = listener.accept() => taken,
-            _ = door.closing.changed() => return,
-        };
-        let Ok((stream, _)) = taken else {
-            sleep(REST).await;
-            continue;
-        };
-        let peer = Peer { address: "this machine".into(), name: "attach".into(), guard: None };
-        let connection = door.clone().hold(TokioIo::new(stream), peer);
-        tokio::spawn(async move {
-            connection.await;
-            drop(place);
-        });
-    }
+async fn next_tcp(listener: &TcpListener, guard: &Guard) -> std::io::Result<(TcpStream, Peer)> {
+    let (stream, from) = listener.accept().await?;
+    // Answers are short, and each is wanted at once.
+    let _ = stream.set_nodelay(true);
+    let (address, name) = (from.to_string(), format!("remote {from}"));
+    Ok((stream, Peer { address, name, guard: Some(guard.clone()) }))
+}
+
+async fn next_unix(listener: &UnixListener) -> std::io::Result<(UnixStream, Peer)> {
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, Peer { address: "this machine".into(), name: "attach".into(), guard: None }))
 }
 
 impl Door {

@@ -134,3 +134,8 @@ impl Drop for Screen {
         let _ = self.child.kill();
     }
 }
+
+/// True if waves are drawn, in dots.
+pub(crate) fn has_braille(text: &str) -> bool {
+    text.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c))
+}
