@@ -178,6 +178,9 @@ impl Record {
                 self.waiting.push_back(packet);
             }
         }
+        if matches!(command, RecordCommand::Pause | RecordCommand::Finish) {
+            self.take_made_before(ctx);
+        }
         match command {
             RecordCommand::Start(session) if self.take.is_none() => self.begin(&session, ctx),
             RecordCommand::Finish => self.close(None, ctx),
@@ -393,6 +396,29 @@ impl Record {
         }
     }
 
+    /// Takes what waits before a request that frees the parameters, but for what was made with values from after it.
+    fn take_made_before(&mut self, ctx: &mut StageContext) {
+        let epochs: Vec<_> = self.seen.iter().map(|seen| seen.last.map(|last| last.param_epoch)).collect();
+        let mut later = VecDeque::new();
+        for _ in 0..self.waiting.len() + self.input.depth() {
+            let next = self.waiting.pop_front().or_else(|| match self.input.recv() {
+                Recv::Packet(packet) => Some(packet),
+                Recv::Empty | Recv::Closed => None,
+            });
+            let Some((index, packet)) = next else { break };
+            if epochs[index] == Some(packet.header().param_epoch) {
+                self.take(index, &packet, ctx);
+                continue;
+            }
+            later.push_back((index, packet));
+            if later.len() == MOST_WAITING {
+                break;
+            }
+        }
+        later.append(&mut self.waiting);
+        self.waiting = later;
+    }
+
     /// Takes one packet: into the file while recording, else it is kept for a while.
     fn take(&mut self, index: usize, packet: &AnyPacket, ctx: &mut StageContext) {
         let header = *packet.header();
@@ -512,7 +538,7 @@ impl Record {
 impl Stage for Record {
     fn process(&mut self, ctx: &mut StageContext) -> Result<Flow, StageError> {
         // Before the requests: parameters are free from a pause or a finish on, and a packet that was made with another
-        // value must find that request carried out.
+        // value must find that request carried out, see `take_made_before`.
         let end = loop {
             match self.input.recv() {
                 Recv::Packet(packet) => self.waiting.push_back(packet),

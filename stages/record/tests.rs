@@ -63,8 +63,12 @@ impl Bench {
     }
 
     fn feed_frames(&mut self, first_sample: u64, frames: u32) {
-        self.stage.push::<Counts>("raw", first_sample, &samples(first_sample..first_sample + u64::from(frames)));
+        self.push(first_sample, frames);
         self.run();
+    }
+
+    fn push(&mut self, first_sample: u64, frames: u32) {
+        self.stage.push::<Counts>("raw", first_sample, &samples(first_sample..first_sample + u64::from(frames)));
     }
 
     fn status(&self) -> RecorderStatus {
@@ -146,6 +150,31 @@ fn a_recording_is_one_file_with_its_pause_in_it() {
     assert_eq!(status.streams, [("feed0".to_owned(), 30)]);
     assert_eq!((status.saved_bytes, status.written_bytes), (recording.bytes(), recording.bytes()));
     assert!(bench.stage.notes().is_empty());
+}
+
+#[test]
+fn what_waits_when_it_is_to_end_is_recorded_but_not_with_values_from_after_it() {
+    let mut bench = Bench::of_counts();
+    bench.feed(0);
+    bench.begin();
+    // More than it takes at once.
+    (10..510).step_by(10).for_each(|first| bench.push(first, FRAMES));
+    bench.stage.param_epoch = 1;
+    bench.push(510, FRAMES);
+    bench.ask(RecordCommand::Pause);
+    assert_eq!(bench.status().recorded_samples, 500);
+
+    bench.feed(520);
+    bench.ask(RecordCommand::Resume);
+    (530..560).step_by(10).for_each(|first| bench.push(first, FRAMES));
+    bench.stage.param_epoch = 2;
+    (560..2000).step_by(10).for_each(|first| bench.push(first, FRAMES));
+    bench.ask(RecordCommand::Finish);
+
+    let recording = bench.recording("run.mcap");
+    assert_eq!(runs(&recording), [(10, 510), (530, 560)]);
+    assert_eq!(gaps(&recording), [(510, 20, GapReason::Paused)]);
+    assert!(recording.ledger().streams[0].is_balanced());
 }
 
 #[test]

@@ -286,6 +286,14 @@ impl AnyReceiver {
             Self::Spectrum(link) => wrap(link.receive(), AnyPacket::Spectrum),
         }
     }
+
+    fn depth(&self) -> u32 {
+        match self {
+            Self::Counts(link) => link.stats().depth(),
+            Self::Physical(link) => link.stats().depth(),
+            Self::Spectrum(link) => link.stats().depth(),
+        }
+    }
 }
 
 /// The reading end of a stage that takes several kinds, from several stages.
@@ -299,6 +307,11 @@ impl AnyInput {
     /// Where packets come from, in the order of the index that [`recv`](Self::recv) gives.
     pub fn sources(&self) -> impl Iterator<Item = &SourceInfo> {
         self.links.iter().map(|(info, _)| info)
+    }
+
+    /// Packets that wait now.
+    pub fn depth(&self) -> usize {
+        self.links.iter().map(|(_, link)| link.depth() as usize).sum()
     }
 
     /// Takes the next packet and the index of its source; links are read in turn. Never waits.

@@ -36,6 +36,8 @@ pub struct Harness {
     feeds: Vec<(&'static str, Feed)>,
     takes: Vec<Take>,
     epoch: Arc<AtomicU32>,
+    /// Epoch of what is pushed: how many changes of parameters it has seen on its way.
+    pub param_epoch: u32,
     /// Set by a stage that records.
     pub recorder: Option<Arc<RecorderHandle>>,
     /// Set by a stage that replays.
@@ -143,6 +145,7 @@ impl Harness {
             feeds,
             takes: takes.collect(),
             epoch,
+            param_epoch: 0,
             recorder: wiring.recorder,
             transport: wiring.transport,
             publication: wiring.publication,
@@ -187,6 +190,7 @@ impl Harness {
         let header = packet.header_mut();
         (header.seq, header.first_sample) = (feed.next_seq, first_sample);
         header.timestamp_ns = feed.spec.rate.nanoseconds_at(first_sample);
+        header.param_epoch = self.param_epoch;
         feed.next_seq += 1;
         sender.send(packet.share());
     }
