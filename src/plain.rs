@@ -18,14 +18,18 @@ use self::{
     typed::Typed,
     values::Values,
 };
-use crate::{session::Session, signals::Signals, snapshot::Snapshot, summary::EndedBy, tui::scale};
+use crate::{
+    session::{PLAIN, Session},
+    signals::Signals,
+    snapshot::Snapshot,
+    summary::EndedBy,
+    tui::scale,
+};
 
 /// Longest time between two looks at the session, its log and what was typed.
 const LOOK: Duration = Duration::from_millis(50);
 /// Shortest time between two status lines.
 const SHORTEST: Duration = Duration::from_millis(100);
-/// Who asks, for logs and edit journals.
-const BY: &str = "plain";
 
 /// How the lines are written.
 #[derive(Clone, Copy, Debug)]
@@ -157,7 +161,7 @@ impl Teller<'_> {
                 Ok(()) => self.say(&format!("ok: watching {}", self.values.about())),
                 Err(why) => self.say(&format!("error: {why}")),
             },
-            Command::Ask(request, done) => match self.session.request(request, BY) {
+            Command::Ask(request, done) => match self.session.request(request, PLAIN) {
                 Ok(_) => self.say(&format!("ok: {done}")),
                 Err(error) => self.say(&format!("error: {}", error.to_string().trim_end().replace('\n', "; "))),
             },

@@ -11,10 +11,7 @@ use std::{
 };
 
 use crossbeam::channel::Receiver;
-use wavedeck_api::{
-    handle::{ParamChange, RecordingState},
-    stage::Level,
-};
+use wavedeck_api::{handle::ParamChange, stage::Level};
 use wavedeck_plane::{Event, Runtime};
 
 use crate::{disk, edit_journal::write_down, journal::Journal, snapshot::DiskSpace};
@@ -66,7 +63,6 @@ impl Pump {
     pub(crate) fn run(self) {
         let (mut next_look, mut meter) = (Instant::now(), disk::Meter::new(&self.runtime));
         let (mut dropped, mut advised) = (0, Vec::new());
-        let mut was = RecordingState::Idle;
         loop {
             let is_closing = self.closing.load(Ordering::Acquire);
             match self.events.recv_timeout(if is_closing { Duration::ZERO } else { Duration::from_millis(250) }) {
@@ -74,7 +70,6 @@ impl Pump {
                 Err(_) if is_closing => return,
                 Err(_) => {}
             }
-            was = self.tell_recording(was);
             if Instant::now() >= next_look {
                 next_look = Instant::now() + LOOK;
                 self.runtime.tend();
@@ -134,28 +129,6 @@ impl Pump {
         if let Err(error) = write_down(&self.runtime, change, Instant::now() + JOURNAL_PATIENCE) {
             self.journal.add(Level::Error, "recording", error.to_string());
         }
-    }
-
-    /// Says each change of the recording once.
-    fn tell_recording(&self, was: RecordingState) -> RecordingState {
-        let state = self.runtime.recording_state();
-        if state == was {
-            return was;
-        }
-        for status in self.runtime.recorder_statuses() {
-            let file = status.path.as_ref().map_or_else(String::new, |path| path.display().to_string());
-            match state {
-                RecordingState::Recording => self.journal.add(Level::Info, "recording", format!("writing {file}")),
-                RecordingState::Paused => self.journal.add(Level::Info, "recording", "paused; the file stays open"),
-                RecordingState::Idle => self.journal.add(Level::Info, "recording", format!("finished {file}")),
-                RecordingState::Failed => {
-                    let why = status.error.unwrap_or_default();
-                    self.journal.add(Level::Error, "recording", format!("failed: {why}"));
-                }
-                RecordingState::Finishing => {}
-            }
-        }
-        state
     }
 
     /// Says once of each queue that it is too small for what its reader was seen to take.

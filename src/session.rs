@@ -32,6 +32,13 @@ use crate::{
     snapshot::{RecordingEntry, Snapshot, StageParams},
 };
 
+/// Who asks, where the screen of the program itself does: no client may go by this name, see [`OWN_NAMES`].
+pub const SCREEN: &str = "screen";
+/// The same of the screen in plain lines of text.
+pub const PLAIN: &str = "plain";
+/// Names that logs and edit journals have for the program's own front ends.
+pub const OWN_NAMES: [&str; 2] = [SCREEN, PLAIN];
+
 /// What a client may ask for.
 #[derive(Clone, Debug)]
 pub enum Request {
@@ -240,12 +247,30 @@ impl Session {
             Request::Pause | Request::Resume if !matches!(runtime.state(), Running | Paused) => {
                 return Err(SessionError::State("the pipeline has ended: there is nothing to pause or resume".into()));
             }
-            Request::Pause => runtime.pause(),
-            Request::Resume => runtime.resume(),
-            Request::RecordStart { name } => runtime.start_recording(|| session_info(runtime, name))?,
-            Request::RecordPause => runtime.record(&RecordCommand::Pause)?,
-            Request::RecordResume => runtime.record(&RecordCommand::Resume)?,
-            Request::RecordFinish => runtime.record(&RecordCommand::Finish)?,
+            Request::Pause => {
+                runtime.pause();
+                self.asked("pipeline", "pause", by);
+            }
+            Request::Resume => {
+                runtime.resume();
+                self.asked("pipeline", "resume", by);
+            }
+            Request::RecordStart { name } => {
+                runtime.start_recording(|| session_info(runtime, name))?;
+                self.asked("recording", "start", by);
+            }
+            Request::RecordPause => {
+                runtime.record(&RecordCommand::Pause)?;
+                self.asked("recording", "pause", by);
+            }
+            Request::RecordResume => {
+                runtime.record(&RecordCommand::Resume)?;
+                self.asked("recording", "resume", by);
+            }
+            Request::RecordFinish => {
+                runtime.record(&RecordCommand::Finish)?;
+                self.asked("recording", "finish", by);
+            }
             Request::Marker { label } => {
                 let label: String = label.trim().chars().take(200).collect();
                 runtime.record(&RecordCommand::Marker {
@@ -288,6 +313,11 @@ impl Session {
             }
         }
         Ok(Response::Done)
+    }
+
+    /// Writes into the log who asked for what: several may hold the keys.
+    fn asked(&self, from: &str, what: &str, by: &str) {
+        self.inner.journal.add(Level::Info, from, format!("asked to {what} by {by}"));
     }
 
     /// Copies everything that can be shown but waveforms.

@@ -150,6 +150,7 @@ impl From<SessionError> for Refusal {
                 GateError::Stage(StageError::Param(_)) | GateError::Refused { .. } => (Code::BadParameter, text),
                 _ => (Code::WrongState, text),
             },
+            SessionError::Config(_) => (Code::BadParameter, text),
             _ => (Code::WrongState, text),
         };
         Self { code, message }

@@ -78,8 +78,11 @@ impl Station for Session {
 
 impl Watch for Tap {
     fn take(&mut self, each: &mut dyn FnMut(&PacketHeader, &[f32], u64)) {
-        while let Some(packet) = self.next_packet() {
-            each(packet.header(), packet.samples(), Self::missed(self));
+        loop {
+            let missed = Self::missed(self);
+            if !self.next_floats(|header, values| each(header, values, missed)) {
+                break;
+            }
         }
     }
 

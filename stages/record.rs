@@ -16,9 +16,7 @@ use wavedeck_api::{
     handle::{MOST_CLOSED, ParamChange, RecordCommand, RecorderSeat, RecorderStatus, RecordingState, SessionInfo},
     prelude::*,
 };
-use wavedeck_recording::{
-    Edit, Event, Finished, GapReason, RecordingOptions, StreamInfo, WriteError, free_bytes, with_hint,
-};
+use wavedeck_recording::{Edit, Event, GapReason, RecordingOptions, StreamInfo, WriteError, free_bytes, with_hint};
 
 use self::{
     disk_watch::{Limits, Verdict, megabytes},
@@ -185,7 +183,11 @@ impl Record {
             RecordCommand::Start(session) if self.take.is_none() => self.begin(&session, ctx),
             RecordCommand::Finish => self.close(None, ctx),
             RecordCommand::Pause | RecordCommand::Resume if self.take.is_some() => {
-                self.is_paused = matches!(command, RecordCommand::Pause);
+                let was_paused = std::mem::replace(&mut self.is_paused, matches!(command, RecordCommand::Pause));
+                if self.is_paused != was_paused {
+                    let text = if self.is_paused { "paused; the file stays open" } else { "writing again" };
+                    ctx.note(Level::Info, text);
+                }
                 let paused = self.take.as_mut().filter(|_| self.is_paused).map(|take| take.file.pause(&self.seen));
                 match paused {
                     Some(Err(error)) => self.failed(error, ctx),
@@ -266,6 +268,7 @@ impl Record {
             ctx.note(Level::Warn, text);
         }
         let (path, dir) = (take.file.writer.path().to_owned(), self.options.dir.clone());
+        ctx.note(Level::Info, format!("writing {}", path.display()));
         self.take = Some(take);
         self.is_paused = false;
         self.next_tick = Instant::now() + TICK;
@@ -343,14 +346,19 @@ impl Record {
                 }
             }
         }
-        if let (Some(why), Some(Finished { path, .. })) = (&failure, &last) {
-            let path = path.display();
-            let text = if is_confirmed {
-                format!("{why}; what was recorded is whole: {path}")
-            } else {
-                format!("{why}; the disk has not confirmed the end of {path}: copy it to another while it is there")
-            };
-            ctx.note(Level::Error, text);
+        if let Some(path) = last.as_ref().map(|last| last.path.display()) {
+            match &failure {
+                None => ctx.note(Level::Info, format!("finished {path}")),
+                Some(why) if is_confirmed => {
+                    ctx.note(Level::Error, format!("{why}; what was recorded is whole: {path}"));
+                }
+                Some(why) => ctx.note(
+                    Level::Error,
+                    format!(
+                        "{why}; the disk has not confirmed the end of {path}: copy it to another while it is there"
+                    ),
+                ),
+            }
         }
         if lost > 0 {
             ctx.note(Level::Warn, format!("the recording lacks {lost} samples; its ledger says where"));

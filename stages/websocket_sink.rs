@@ -74,7 +74,7 @@ impl Stage for WebsocketSink {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use wavedeck_api::{publication::Values, testing::Harness};
+    use wavedeck_api::{signal::Values, testing::Harness};
 
     use super::*;
     use crate::fixtures::{counts, physical};

@@ -75,7 +75,7 @@ fn two_screens_on_one_session_see_the_same_and_leaving_changes_nothing() {
     wait_until("data in the file", || recorded_bytes(&deck.dir) > 8000);
     second.press("m");
     first.press("6");
-    first.wait_for("'M1' set by screen");
+    first.wait_for("'M1' set by screen ann");
     // Locked for the one because the other records.
     second.press("4");
     second.wait_for("Params");
@@ -118,7 +118,7 @@ fn an_edit_from_afar_is_applied_and_one_that_is_locked_is_refused_in_words() {
     wait_until("nothing is staged any more", || !screen.text().contains("*1"));
     wait_until("the log says who", || {
         screen.press("6");
-        screen.text().contains("by screen")
+        screen.text().contains("by screen ann")
     });
     screen.press("R");
     screen.wait_for("REC 00:00:0");

@@ -132,7 +132,7 @@ fn whoever_comes_back_after_a_cut_finds_the_recording_marks_it_and_finishes_it()
     wait_until("the recording on another screen", || screen().contains("REC 00:"));
     press(&mut ssh, "m");
     press(&mut ssh, "6");
-    wait_until("the marker", || screen().contains("'M1' set by screen"));
+    wait_until("the marker", || screen().contains("'M1' set by screen "));
     press(&mut ssh, "SS");
     // It is there as long as somebody is.
     wait_until("the end of the recording", || screen().contains("READY"));

@@ -222,7 +222,9 @@ async fn converse(
 impl Connection<'_> {
     fn begin(&mut self, watched: &[Arc<Watched>]) {
         let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
-        let name: String = format!("screen {user}").trim().chars().take(40).collect();
+        // Never the name of the session's own screen.
+        let user = if user.is_empty() { "afar" } else { &*user };
+        let name: String = format!("screen {user}").chars().take(40).collect();
         self.call("client.name", json!({ "name": name }), Waiting::Nothing);
         self.ask_pipeline();
         // It may be another run of the program, whose lines are counted anew.

@@ -118,13 +118,13 @@ impl Values {
     /// Sums up what has come.
     pub(super) fn drain(&mut self) {
         let Some(tap) = &mut self.tap else { return };
-        while let Some(packet) = tap.next_packet() {
-            for frame in packet.samples().chunks_exact(self.sums.len().max(1)) {
-                for (sum, value) in self.sums.iter_mut().zip(frame) {
-                    sum.add(*value);
-                }
+        let sums = &mut self.sums;
+        let mut add = |values: &[f32]| {
+            for frame in values.chunks_exact(sums.len().max(1)) {
+                sums.iter_mut().zip(frame).for_each(|(sum, value)| sum.add(*value));
             }
-        }
+        };
+        while tap.next_floats(|_, values| add(values)) {}
     }
 
     /// What is watched, in words.

@@ -17,7 +17,7 @@ use super::{
     table, views,
 };
 use crate::{
-    session::{ParamEdit, Request, Response, Session, SessionError},
+    session::{OWN_NAMES, ParamEdit, Request, Response, Session, SessionError},
     short_form::{self, Code, PATIENCE, Refusal},
     snapshot::Snapshot,
 };
@@ -92,6 +92,10 @@ impl Caller<'_> {
                 shown(&name.into())
             ))
         })?;
+        if OWN_NAMES.iter().any(|own| own.eq_ignore_ascii_case(&new)) {
+            let message = format!("`name` must be another: `{new}` is what the program calls its own screen");
+            return Err(RpcError::params(message));
+        }
         let old = std::mem::replace(&mut self.client.wishes().name, new.clone());
         if old != new {
             let text = format!("{old} is {new} from now on ({})", self.client.address);

@@ -2,8 +2,9 @@
 use std::sync::Arc;
 
 use wavedeck_api::{
-    publication::{Publication, PublicationReader, Values},
-    signal::StreamSpec,
+    packet::PacketHeader,
+    publication::{Publication, PublicationReader},
+    signal::{StreamSpec, Values},
     tap::Tap,
 };
 
@@ -23,9 +24,9 @@ pub(super) struct Source {
 
 /// Someone looking at a stream.
 pub(super) enum Look {
-    /// At an output. Counts pass as numbers that hold 24 bits.
+    /// At an output.
     Tap(Tap),
-    /// At what a stage publishes, exact.
+    /// At what a stage publishes.
     Publication(PublicationReader),
 }
 
@@ -66,17 +67,14 @@ impl Source {
 
 impl Look {
     /// Gives the next packet to all of them. False if there is none.
-    pub(super) fn next<'a>(&mut self, reducers: impl Iterator<Item = &'a mut Reducer>) -> bool {
+    pub(super) fn next<'a>(&mut self, mut reducers: impl Iterator<Item = &'a mut Reducer>) -> bool {
+        let give = |header: &PacketHeader, values: Values<'_>| match values {
+            Values::Counts(counts) => reducers.by_ref().for_each(|reducer| reducer.take(header, counts)),
+            Values::Floats(values) => reducers.by_ref().for_each(|reducer| reducer.take(header, values)),
+        };
         match self {
-            Self::Tap(tap) => {
-                let Some(packet) = tap.next_packet() else { return false };
-                reducers.for_each(|reducer| reducer.take(packet.header(), packet.samples()));
-                true
-            }
-            Self::Publication(reader) => reader.next(|header, values| match values {
-                Values::Counts(counts) => reducers.for_each(|reducer| reducer.take(header, counts)),
-                Values::Floats(values) => reducers.for_each(|reducer| reducer.take(header, values)),
-            }),
+            Self::Tap(tap) => tap.next(give),
+            Self::Publication(reader) => reader.next(give),
         }
     }
 

@@ -19,13 +19,10 @@ use super::{
     update::{Effect, applied},
 };
 use crate::{
-    session::{ParamEdit, Request, SessionError},
+    session::{ParamEdit, Request, SCREEN, SessionError},
     snapshot::RecordingEntry,
     station::Station,
 };
-
-/// Who asks, for logs and edit journals.
-const BY: &str = "screen";
 
 /// What the screen does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +79,9 @@ impl Performer {
                         value: edit.json.clone(),
                     });
                     let request = Request::SetParams { changes: changes.collect() };
-                    self.at_once(app, move |station| Answer::Applied(edits, station.request(request, BY).map(drop)));
+                    self.at_once(app, move |station| {
+                        Answer::Applied(edits, station.request(request, SCREEN).map(drop))
+                    });
                 }
                 Effect::SaveConfig(name) => {
                     self.elsewhere(app, move |station| Answer::Saved(saving::save(station, &name)));
@@ -110,7 +109,7 @@ impl Performer {
             Effect::Transport(command) => Request::Transport(command),
             _ => return,
         };
-        self.at_once(app, move |station| Answer::Asked(station.request(request, BY).map(drop)));
+        self.at_once(app, move |station| Answer::Asked(station.request(request, SCREEN).map(drop)));
     }
 
     fn read_recordings(&self, app: &mut App) {
@@ -130,7 +129,7 @@ impl Performer {
         app.library.busy = Some("opening");
         app.say(Level::Info, busy);
         self.elsewhere(app, move |station| {
-            Answer::Opened(station.request(request, BY).map(|_| done).map_err(|error| error.to_string()))
+            Answer::Opened(station.request(request, SCREEN).map(|_| done).map_err(|error| error.to_string()))
         });
     }
 

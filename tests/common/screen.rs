@@ -39,6 +39,7 @@ impl Screen {
         }
         command.env("XDG_STATE_HOME", home);
         command.env("XDG_RUNTIME_DIR", home);
+        command.env("USER", "ann");
         command.env_remove("NO_COLOR");
         let child = pair.slave.spawn_command(command).expect("the program starts");
         drop(pair.slave);

@@ -84,6 +84,7 @@ fn mistakes_are_told_with_what_would_be_right_and_cost_nothing() {
         ("stream.unsubscribe", json!({ "subscription": 9 }), -32602, "one of []"),
         ("telemetry.subscribe", json!({ "hz": 11 }), -32602, "0.1..=10"),
         ("client.name", json!({ "name": " \n" }), -32602, "printable"),
+        ("client.name", json!({ "name": "Screen" }), -32602, "its own screen"),
     ] {
         let (got, message) = client.refused(method, params.clone());
         assert_eq!(got, code, "{method} {params}: {message}");
@@ -167,6 +168,9 @@ fn a_recording_is_made_listed_and_replayed() {
     assert_eq!(client.refused("replay.open", json!({ "name": "first.mcap.part" })).0, -32004);
     client.call("record.stop", json!({}));
     wait_for(RecordingState::Idle);
+    for what in ["start", "pause", "resume", "finish"] {
+        deck.wait_for_log(&format!("asked to {what} by remote 127.0.0.1"));
+    }
     let list = client.call("recordings.list", json!({}));
     assert_eq!(
         (&list["recordings"][0]["name"], &list["recordings"][0]["remark"]),

@@ -51,6 +51,11 @@ fn a_fixed_parameter_restarts_the_pipeline_only_among_changes() {
     let mut client = deck.client();
     let channels = json!({ "stage_id": "board", "key": "channels", "value": 3 });
     assert_eq!(client.refused("param.set", channels.clone()).0, -32003);
+    // What fits each by itself, and not together.
+    let huge = [("channels", 256), ("batch", 8192)]
+        .map(|(key, value)| json!({ "stage_id": "board", "key": key, "value": value }));
+    let (code, why) = client.refused("param.set", json!({ "changes": huge }));
+    assert!(code == -32003 && why.contains("lower the capacity"), "{code} {why}");
     let done = client.call("param.set", json!({ "changes": [channels] }));
     assert_eq!(done, json!({ "posted": 1, "restarted": true }));
     let pipeline = client.call("pipeline.get", json!({}));

@@ -96,7 +96,7 @@ pub struct Output<S: Signal> {
     pub(crate) spec: StreamSpec,
     pub(crate) pool: MemoryPool<S>,
     pub(crate) links: Vec<LinkSender<S>>,
-    pub(crate) tap: TapSender,
+    pub(crate) tap: TapSender<S>,
     pub(crate) stats: Arc<OutputStats>,
     pub(crate) seq: u64,
     /// Marks for the next packet.

@@ -13,7 +13,7 @@ use crate::{
     packet::PacketHeader,
     pool::{MemoryPool, Packet, Shared},
     port::AnyPacket,
-    signal::{Counts, Physical, Signal, SignalKind, Spectrum, StreamSpec},
+    signal::{Counts, Physical, Signal, SignalKind, Spectrum, StreamSpec, Values},
 };
 
 /// Most packets that a publication may hold.
@@ -54,15 +54,6 @@ pub struct Publisher {
 /// Someone reading a publication. Dropping it turns the copying off.
 pub struct PublicationReader {
     shared: Arc<Queued>,
-}
-
-/// The values of a packet.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Values<'a> {
-    /// ADC counts.
-    Counts(&'a [i32]),
-    /// Physical values, or spectra.
-    Floats(&'a [f32]),
 }
 
 pub(crate) fn publication(name: &str, spec: &StreamSpec, packets: u32) -> (Publisher, Publication) {

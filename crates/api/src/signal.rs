@@ -35,12 +35,35 @@ pub trait Signal: sealed::Sealed + Send + Sync + Sized + 'static {
     type Elem: Copy + Default + Send + Sync + fmt::Debug + PartialEq + 'static;
     /// Tag of this signal.
     const KIND: SignalKind;
-    /// The value as a number to look at; used by taps only.
-    fn view(value: Self::Elem) -> f32;
+    /// Values of this kind among those of any.
+    fn values(values: &[Self::Elem]) -> Values<'_>;
+}
+
+/// The values of a packet of any kind, frame by frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Values<'a> {
+    /// ADC counts.
+    Counts(&'a [i32]),
+    /// Physical values, or spectra.
+    Floats(&'a [f32]),
+}
+
+impl<'a> Values<'a> {
+    /// All as floats, which hold counts of 24 bits; `room` is used where they are none.
+    pub fn floats(self, room: &'a mut Vec<f32>) -> &'a [f32] {
+        match self {
+            Self::Floats(values) => values,
+            Self::Counts(counts) => {
+                room.clear();
+                room.extend(counts.iter().map(|count| *count as f32));
+                room
+            }
+        }
+    }
 }
 
 macro_rules! signal {
-    ($(#[$doc:meta])* $name:ident, $elem:ty, $view:expr) => {
+    ($(#[$doc:meta])* $name:ident, $elem:ty, $values:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub enum $name {}
@@ -48,21 +71,21 @@ macro_rules! signal {
         impl Signal for $name {
             type Elem = $elem;
             const KIND: SignalKind = SignalKind::$name;
-            fn view(value: $elem) -> f32 {
-                $view(value)
+            fn values(values: &[$elem]) -> Values<'_> {
+                Values::$values(values)
             }
         }
     };
 }
 signal!(
     /// Raw ADC counts, `i32`.
-    Counts, i32, |v: i32| v as f32);
+    Counts, i32, Counts);
 signal!(
     /// Values in the unit of their channel, `f32`.
-    Physical, f32, std::convert::identity);
+    Physical, f32, Floats);
 signal!(
     /// Power spectral density in unit²/Hz, `f32`.
-    Spectrum, f32, std::convert::identity);
+    Spectrum, f32, Floats);
 
 /// Frames per second as an exact fraction in lowest terms, so that long recordings do not drift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
