@@ -9,6 +9,8 @@ mod delay;
 mod groups;
 #[path = "common/measure.rs"]
 mod measure;
+#[path = "remote/memory.rs"]
+mod memory;
 #[path = "common/proc.rs"]
 mod proc;
 #[path = "common/report.rs"]
@@ -18,8 +20,12 @@ mod setup;
 
 use groups::Group;
 
-const GROUPS: [Group; 3] =
-    [("delay", delay::of_samples), ("cost", carrying::of_megabytes), ("clients", carrying::of_clients)];
+const GROUPS: [Group; 4] = [
+    ("delay", delay::of_samples),
+    ("cost", carrying::of_megabytes),
+    ("clients", carrying::of_clients),
+    ("memory", memory::of_silent_clients),
+];
 
 fn main() {
     groups::run(&GROUPS);

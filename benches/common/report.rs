@@ -13,6 +13,8 @@ pub(crate) enum Unit {
     SamplesPerSecond,
     /// CPU seconds per 1e9 samples.
     CpuPerSample,
+    /// Part of a whole in percent.
+    Percent,
     /// Part of one core in percent.
     PercentOfCore,
     /// Wake-ups per second.
@@ -23,6 +25,8 @@ pub(crate) enum Unit {
     MegabytesPerSecond,
     /// Bytes.
     Bytes,
+    /// Bytes, shown in 1e6.
+    Megabytes,
     /// 1e3 bytes per second.
     KilobytesPerSecond,
     /// How many a second.
@@ -43,11 +47,12 @@ impl Unit {
             Self::Nanoseconds => format!("{:.1} ms", value / 1e6),
             Self::SamplesPerSecond => format!("{:.0} M/s", value / 1e6),
             Self::CpuPerSample => format!("{value:.3} CPU-s/1e9"),
-            Self::PercentOfCore => format!("{value:.2} %"),
+            Self::Percent | Self::PercentOfCore => format!("{value:.2} %"),
             Self::WakesPerSecond => format!("{value:.1} /s"),
             Self::WakesPerThousand => format!("{value:.0} /1000"),
             Self::MegabytesPerSecond => format!("{value:.0} MB/s"),
             Self::Bytes => format!("{value:.0} B"),
+            Self::Megabytes => format!("{:.1} MB", value / 1e6),
             Self::KilobytesPerSecond => format!("{value:.1} kB/s"),
             Self::PerSecond => format!("{value:.1} /s"),
             Self::Times => format!("{value:.2} x"),

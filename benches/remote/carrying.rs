@@ -8,7 +8,7 @@ use crate::{
     measure::Options,
     proc,
     report::{Report, Row, Target, Unit},
-    setup::{Board, Client, Deck, LARGE, MIDDLE, SMALL},
+    setup::{Board, Client, Deck, HUGE, LARGE, MIDDLE, SMALL},
 };
 
 /// How long one run listens.
@@ -20,7 +20,7 @@ const MOST_CLIENTS: usize = 16;
 #[derive(Clone, Copy)]
 struct Carried {
     megabytes_per_s: f64,
-    dropped: u64,
+    percent_missed: f64,
     /// Of the port's thread.
     percent_of_core: f64,
 }
@@ -43,11 +43,12 @@ pub(crate) fn of_megabytes(options: &Options, report: &mut Report) {
 /// How many clients read everything before the first sample is missed.
 pub(crate) fn of_clients(options: &Options, report: &mut Report) {
     let counts: &[usize] = if options.is_measuring() { &[1, 2, 4, 8, 12, MOST_CLIENTS] } else { &[1] };
-    for board in [SMALL, MIDDLE, LARGE] {
-        let (mut without_loss, mut megabytes_per_s) = (0, 0.0);
+    for board in [SMALL, MIDDLE, LARGE, HUGE] {
+        let (mut without_loss, mut megabytes_per_s, mut first_loss) = (0, 0.0, None);
         for clients in counts {
             let carried = carry(board, *clients, options.length(LENGTH));
-            if carried.dropped > 0 {
+            if carried.percent_missed > 0.0 {
+                first_loss = Some((clients, carried.percent_missed));
                 break;
             }
             (without_loss, megabytes_per_s) = (*clients, carried.megabytes_per_s);
@@ -59,6 +60,9 @@ pub(crate) fn of_clients(options: &Options, report: &mut Report) {
         };
         row("clients without a loss, of 16", Unit::Number, without_loss as f64, all);
         row("sent to them", Unit::MegabytesPerSecond, megabytes_per_s, None);
+        if let Some((clients, percent_missed)) = first_loss {
+            row(&format!("missed by {clients}, counted and told"), Unit::Percent, percent_missed, None);
+        }
     }
 }
 
@@ -72,24 +76,32 @@ fn carry(board: Board, clients: usize, length: Duration) -> Carried {
     let cpu_ns = || of_port().map(|thread| thread.cpu_ns).sum::<u64>();
     let (before, begin) = (cpu_ns(), Instant::now());
     let readers: Vec<_> = clients.into_iter().map(|client| thread::spawn(move || read(client, length))).collect();
-    let read: Vec<(u64, u64)> = readers.into_iter().map(|reader| reader.join().expect("it reads")).collect();
+    let read: Vec<Read> = readers.into_iter().map(|reader| reader.join().expect("it reads")).collect();
     let (seconds, used_ns) = (begin.elapsed().as_secs_f64(), cpu_ns() - before);
     deck.close();
+    let sum = |of: fn(&Read) -> u64| read.iter().map(of).sum::<u64>() as f64;
     Carried {
-        megabytes_per_s: read.iter().map(|(bytes, _)| *bytes as f64).sum::<f64>() / 1e6 / seconds,
-        dropped: read.iter().map(|(_, dropped)| dropped).sum(),
+        megabytes_per_s: sum(|read| read.bytes) / 1e6 / seconds,
+        percent_missed: 100.0 * sum(|read| read.missed) / sum(|read| read.missed + read.samples),
         percent_of_core: used_ns as f64 / 1e7 / seconds,
     }
 }
 
-/// Bytes, and samples missed meanwhile.
-fn read(mut client: Client, length: Duration) -> (u64, u64) {
+/// What one client got.
+struct Read {
+    bytes: u64,
+    samples: u64,
+    missed: u64,
+}
+
+fn read(mut client: Client, length: Duration) -> Read {
     let (begin, first) = (Instant::now(), client.next());
-    let (mut bytes, mut dropped) = (first.bytes as u64, first.dropped);
+    let mut read = Read { bytes: first.bytes as u64, samples: first.frames.into(), missed: 0 };
     while begin.elapsed() < length {
         let head = client.next();
-        bytes += head.bytes as u64;
-        dropped = head.dropped;
+        read.bytes += head.bytes as u64;
+        read.samples += u64::from(head.frames);
+        read.missed = u64::from(head.dropped - first.dropped);
     }
-    (bytes, u64::from(dropped - first.dropped))
+    read
 }

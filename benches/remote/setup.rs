@@ -4,7 +4,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 use wavedeck::{
     remote::{self, Port, PortOptions},
@@ -26,6 +26,8 @@ pub(crate) struct Board {
 /// One sample a packet, as a small board on USB sends it.
 pub(crate) const SMALL: Board = Board { name: "8 ch x 250 Hz", channels: 8, rate_hz: 250, batch: 1 };
 pub(crate) const MIDDLE: Board = Board { name: "32 ch x 2 kHz", channels: 32, rate_hz: 2000, batch: 20 };
+/// More than anybody reads from afar.
+pub(crate) const HUGE: Board = Board { name: "256 ch x 100 kHz", channels: 256, rate_hz: 100_000, batch: 256 };
 pub(crate) const LARGE: Board = Board { name: "64 ch x 30 kHz", channels: 64, rate_hz: 30_000, batch: 128 };
 
 /// A session of a board, and its port.
@@ -51,7 +53,12 @@ impl Deck {
     }
 
     pub(crate) fn client(&self) -> Client {
-        Client::connect(self.port.addresses()[0])
+        Client::connect(self.port.addresses()[0], json!({ "stream": "board.out" }))
+    }
+
+    /// One that takes at most so many samples a second.
+    pub(crate) fn client_of(&self, max_hz: f64) -> Client {
+        Client::connect(self.port.addresses()[0], json!({ "stream": "board.out", "max_hz": max_hz }))
     }
 
     pub(crate) fn close(self) {
@@ -76,12 +83,11 @@ pub(crate) struct Head {
 }
 
 impl Client {
-    fn connect(address: SocketAddr) -> Self {
+    fn connect(address: SocketAddr, params: Value) -> Self {
         let stream = TcpStream::connect(address).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
         let (mut socket, _) = tungstenite::client(format!("ws://{address}/ws"), stream).expect("let in");
-        let ask =
-            json!({ "jsonrpc": "2.0", "id": 1, "method": "stream.subscribe", "params": { "stream": "board.out" } });
+        let ask = json!({ "jsonrpc": "2.0", "id": 1, "method": "stream.subscribe", "params": params });
         socket.send(Message::text(ask.to_string())).expect("connected");
         Self(socket)
     }

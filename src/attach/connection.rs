@@ -39,6 +39,8 @@ const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 const SILENCE: Duration = Duration::from_secs(10);
 /// Time that the last words may take.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// Seconds that waves may wait for a slow link: a screen shows what is now.
+const NEW_S: u32 = 1;
 /// Largest message that is taken.
 const LARGEST: usize = 64 << 20;
 /// Looks at the session per second, as many as a screen takes.
@@ -247,7 +249,7 @@ impl Connection<'_> {
     }
 
     fn subscribe(&mut self, of: Arc<Watched>) {
-        let params = json!({ "stream": of.stream, "flags": true });
+        let params = json!({ "stream": of.stream, "flags": true, "max_age_s": NEW_S });
         self.call("stream.subscribe", params, Waiting::Subscription(of));
     }
 

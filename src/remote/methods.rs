@@ -13,7 +13,7 @@ use super::{
     hub::{Hub, LOG_FROM},
     rpc::{Calls, RpcError},
     source,
-    streams::Wish,
+    streams::{Terms, Wish},
     table, views,
 };
 use crate::{
@@ -26,6 +26,9 @@ use crate::{
 const RECORDER_PATIENCE: Duration = Duration::from_secs(5);
 /// How often telemetry may be sent, in Hz.
 const TELEMETRY_HZ: std::ops::RangeInclusive<f64> = 0.1..=10.0;
+
+/// For how long data may wait for a client that wants it to be new, in seconds.
+const MAX_AGE_S: std::ops::RangeInclusive<f64> = 0.1..=60.0;
 
 /// A client that calls.
 pub(super) struct Caller<'a> {
@@ -237,13 +240,21 @@ impl Caller<'_> {
             (None, Some(_)) => Wish::Columns(whole(params, "columns", 1..=1_000_000)?.unsigned_abs()),
             (None, None) => Wish::Everything,
         };
+        let max_age = match params.get("max_age_s").map(|_| number(params, "max_age_s")) {
+            Some(age) if !MAX_AGE_S.contains(&age) => {
+                let (low, high) = (MAX_AGE_S.start(), MAX_AGE_S.end());
+                return Err(RpcError::params(format!("`max_age_s` must be within {low}..={high} s, got {age}")));
+            }
+            age => age.map(Duration::from_secs_f64),
+        };
         let mut streams = self.hub.streams();
         let most = self.hub.limits.subscriptions;
         if streams.numbers_of(self.client).len() >= most {
             return Err(RpcError::state(format!("a client may have {most} subscriptions, and you have them all")));
         }
         let has_flags = params.get("flags") == Some(&Value::Bool(true));
-        let (subscription, description) = streams.subscribe(self.session(), self.client, &stream, wish, has_flags)?;
+        let terms = Terms { wish, max_age, has_flags };
+        let (subscription, description) = streams.subscribe(self.session(), self.client, &stream, terms)?;
         drop(streams);
         self.hub.wake();
         Ok(json!({ "subscription": subscription, "stream": stream, "description": description }))

@@ -2,6 +2,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use axum::extract::ws::{Message, Utf8Bytes, close_code};
@@ -32,7 +33,13 @@ pub(super) enum Next {
 #[derive(Debug)]
 enum Out {
     Text(Utf8Bytes),
-    Data { subscription: u16, has_flags: bool, frame: Arc<Frame> },
+    Data {
+        subscription: u16,
+        has_flags: bool,
+        frame: Arc<Frame>,
+        /// It is not worth sending later.
+        until: Option<Instant>,
+    },
 }
 
 impl Out {
@@ -96,9 +103,10 @@ impl Outbox {
         self.ready.notify_one();
     }
 
-    /// Puts data behind what waits; the oldest data goes for it if need be, counted.
-    pub(super) fn push_data(&self, subscription: u16, has_flags: bool, frame: &Arc<Frame>) {
-        let out = Out::Data { subscription, has_flags, frame: frame.clone() };
+    /// Puts data behind what waits; the oldest data goes for it if need be, and what is still there after `until`: both
+    /// are counted.
+    pub(super) fn push_data(&self, subscription: u16, has_flags: bool, frame: &Arc<Frame>, until: Option<Instant>) {
+        let out = Out::Data { subscription, has_flags, frame: frame.clone(), until };
         let mut queue = self.queue();
         while !self.has_room_for(&queue, out.bytes()) && queue.drop_oldest_data() {}
         if self.has_room_for(&queue, out.bytes()) {
@@ -156,12 +164,11 @@ impl Outbox {
             queue.owed = text.as_str().len();
             return Next::Send(Message::Text(text));
         }
-        let Some(out) = queue.waiting.pop_front() else { return Next::Rest };
-        queue.bytes -= out.bytes();
+        let Some(out) = queue.next_in_time() else { return Next::Rest };
         queue.owed = queue.owed.saturating_sub(out.bytes());
         match out {
             Out::Text(text) => Next::Send(Message::Text(text)),
-            Out::Data { subscription, has_flags, frame } => {
+            Out::Data { subscription, has_flags, frame, .. } => {
                 let (seq, missed) = (queue.seq, queue.missed);
                 queue.seq += 1;
                 drop(queue);
@@ -188,6 +195,18 @@ impl Queue {
     fn put(&mut self, out: Out) {
         self.bytes += out.bytes();
         self.waiting.push_back(out);
+    }
+
+    /// Takes the first that is not too late.
+    fn next_in_time(&mut self) -> Option<Out> {
+        loop {
+            let out = self.waiting.pop_front()?;
+            self.bytes -= out.bytes();
+            match &out {
+                Out::Data { frame, until: Some(until), .. } if *until < Instant::now() => self.missed += frame.samples,
+                _ => return Some(out),
+            }
+        }
     }
 
     /// False if there is none.
@@ -248,25 +267,38 @@ mod tests {
     fn the_oldest_data_makes_room_and_is_told() {
         let outbox = outbox(3, 1 << 20);
         for n in 0..5 {
-            outbox.push_data(1, false, &frame(n * 10));
+            outbox.push_data(1, false, &frame(n * 10), None);
         }
         outbox.miss(7);
         assert_eq!(sent(&outbox), ["0 20 27", "1 30 27", "2 40 27"]);
-        outbox.push_data(1, false, &frame(50));
+        outbox.push_data(1, false, &frame(50), None);
         assert_eq!(sent(&outbox), ["3 50 27"]);
+    }
+
+    #[test]
+    fn what_is_too_late_is_left_out_and_told() {
+        let outbox = outbox(100, 1 << 20);
+        let now = Instant::now();
+        outbox.push_data(1, false, &frame(0), Some(now));
+        outbox.push_data(1, false, &frame(10), None);
+        outbox.push_text("a");
+        outbox.push_data(1, false, &frame(20), Some(now));
+        outbox.push_data(1, false, &frame(30), Some(now + std::time::Duration::from_secs(60)));
+        assert_eq!(sent(&outbox), ["0 10 10", "a", "1 30 20"]);
+        assert!(outbox.queue().bytes == 0 && matches!(outbox.next(), Next::Rest));
     }
 
     #[test]
     fn answers_drive_data_out_and_are_never_dropped() {
         let outbox = outbox(3, 1 << 20);
         outbox.push_text("a");
-        outbox.push_data(1, false, &frame(0));
-        outbox.push_data(1, false, &frame(10));
+        outbox.push_data(1, false, &frame(0), None);
+        outbox.push_data(1, false, &frame(10), None);
         outbox.push_text("b");
         outbox.push_text("c");
-        outbox.push_data(1, false, &frame(20));
+        outbox.push_data(1, false, &frame(20), None);
         assert_eq!(sent(&outbox), ["a", "b", "c"]);
-        outbox.push_data(1, false, &frame(30));
+        outbox.push_data(1, false, &frame(30), None);
         assert_eq!(sent(&outbox), ["0 30 30"]);
     }
 
@@ -284,7 +316,7 @@ mod tests {
     fn bytes_are_bounded_as_well_as_messages() {
         let outbox = outbox(100, 250);
         for n in 0..5 {
-            outbox.push_data(1, false, &frame(n));
+            outbox.push_data(1, false, &frame(n), None);
         }
         assert!(!outbox.is_airy());
         assert_eq!(sent(&outbox).len(), 3);
@@ -297,7 +329,7 @@ mod tests {
     #[test]
     fn telemetry_leaves_half_of_a_slow_link_to_the_rest() {
         let outbox = outbox(100, 1 << 20);
-        (0..4).for_each(|n| outbox.push_data(1, false, &frame(n)));
+        (0..4).for_each(|n| outbox.push_data(1, false, &frame(n), None));
         let mut order = Vec::new();
         for _ in 0..7 {
             // There is always a newer one: as long as two frames.

@@ -45,6 +45,8 @@ pub struct Reducer {
     /// Of the frame to come.
     flags: u8,
     done: Vec<Frame>,
+    /// Bytes of the values of the last frame: the next one has about as many.
+    usual: usize,
 }
 
 /// A frame that still grows.
@@ -87,6 +89,7 @@ impl Reducer {
             pending: None,
             flags: 0,
             done: Vec::new(),
+            usual: 0,
         }
     }
 
@@ -151,11 +154,13 @@ impl Reducer {
         if self.pending.as_ref().is_some_and(|pending| pending.next != position) {
             self.close_frame();
         }
-        let (kind, channels, anchor, flags) = (self.kind, self.channels, self.anchor, &mut self.flags);
+        let (kind, channels, anchor, usual) = (self.kind, self.channels, self.anchor, self.usual);
+        let flags = &mut self.flags;
         let pending = self.pending.get_or_insert_with(|| {
             let unix_ns = anchor.unix_ns_at(timestamp_ns);
             let flags = std::mem::take(flags);
-            let frame = Frame { kind, flags, channels, frames: 0, first_sample, unix_ns, samples: 0, body: Vec::new() };
+            let body = Vec::with_capacity(usual);
+            let frame = Frame { kind, flags, channels, frames: 0, first_sample, unix_ns, samples: 0, body };
             Pending { frame, next: position, since: Instant::now() }
         });
         values.for_each(|value| put(&mut pending.frame.body, kind, value));
@@ -168,7 +173,11 @@ impl Reducer {
     }
 
     fn close_frame(&mut self) {
-        self.done.extend(self.pending.take().map(|pending| pending.frame));
+        let Some(Pending { mut frame, .. }) = self.pending.take() else { return };
+        // It may wait for a slow client with thousands of others.
+        frame.body.shrink_to_fit();
+        self.usual = frame.body.len();
+        self.done.push(frame);
     }
 }
 

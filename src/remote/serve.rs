@@ -31,6 +31,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Rest after the system refused a connection, such as for want of files.
 const REST: Duration = Duration::from_millis(100);
 
+/// Bytes that may wait in the system for a link. What waits there is sent however old it is, and would be megabytes: here
+/// it can give way to answers and to newer data.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 16 << 10;
+
 /// What every connection is given.
 #[derive(Clone)]
 struct Door {
@@ -97,6 +102,8 @@ async fn next_tcp(listener: &TcpListener, guard: &Guard) -> std::io::Result<(Tcp
     let (stream, from) = listener.accept().await?;
     // Answers are short, and each is wanted at once.
     let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
     let (address, name) = (from.to_string(), format!("remote {from}"));
     Ok((stream, Peer { address, name, guard: Some(guard.clone()) }))
 }

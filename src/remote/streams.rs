@@ -35,6 +35,15 @@ pub(super) enum Wish {
     Columns(u64),
 }
 
+/// How a client wants it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) wish: Wish,
+    /// What has waited for the client for longer is left out.
+    pub(super) max_age: Option<Duration>,
+    pub(super) has_flags: bool,
+}
+
 /// All outputs that someone has subscribed to.
 pub(super) struct Streams {
     anchor: Anchor,
@@ -61,8 +70,7 @@ struct Feed {
 struct Subscriber {
     client: Arc<Client>,
     number: u16,
-    wish: Wish,
-    has_flags: bool,
+    terms: Terms,
     /// The description has been sent.
     is_told: bool,
 }
@@ -89,8 +97,7 @@ impl Streams {
         session: &Session,
         client: &Arc<Client>,
         stream: &str,
-        wish: Wish,
-        has_flags: bool,
+        terms: Terms,
     ) -> Result<(u16, Value), RpcError> {
         if client.has_left() {
             return Err(RpcError::state("the client has left"));
@@ -102,7 +109,7 @@ impl Streams {
             let stream: String = stream.chars().take(80).collect();
             RpcError::params(format!("no stream `{stream}`; {hint}"))
         })?;
-        let reduction = wish.for_stream(&known.spec)?;
+        let reduction = terms.wish.for_stream(&known.spec)?;
         let number = client.wishes().next_subscription(&self.numbers_of(client));
         if !self.looked_at.contains_key(stream) {
             let mut output = LookedAt::new(known);
@@ -115,7 +122,7 @@ impl Streams {
         }
         let description = views::description(known, reduction);
         if let Some(output) = self.looked_at.get_mut(stream) {
-            let subscriber = Subscriber { client: client.clone(), number, wish, has_flags, is_told: false };
+            let subscriber = Subscriber { client: client.clone(), number, terms, is_told: false };
             output.add(subscriber, reduction, self.anchor);
         }
         Ok((number, description))
@@ -201,7 +208,7 @@ impl LookedAt {
 
     /// Goes on with a subscriber of the same output of another pipeline, if that can be.
     fn take_over(&mut self, subscriber: Subscriber, name: &str, anchor: Anchor) {
-        match subscriber.wish.for_stream(&self.source.spec) {
+        match subscriber.terms.wish.for_stream(&self.source.spec) {
             Ok(reduction) => self.add(Subscriber { is_told: false, ..subscriber }, reduction, anchor),
             Err(error) => tell_end(&subscriber, name, &error.message),
         }
@@ -230,8 +237,11 @@ impl LookedAt {
                 subscribers.iter().for_each(|one| one.client.outbox.miss(newly_missed));
             }
             for frame in reducer.take_frames(old) {
-                let frame = Arc::new(frame);
-                subscribers.iter().for_each(|one| one.client.outbox.push_data(one.number, one.has_flags, &frame));
+                let (frame, now) = (Arc::new(frame), Instant::now());
+                for Subscriber { client, number, terms, .. } in subscribers.iter() {
+                    let until = terms.max_age.map(|age| now + age);
+                    client.outbox.push_data(*number, terms.has_flags, &frame, until);
+                }
             }
         }
     }

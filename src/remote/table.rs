@@ -180,6 +180,11 @@ pub(super) const METHODS: &[Method] = &[
             must("stream", Kind::Text, "`stage.port`, or the name of one that a stage publishes"),
             may("max_hz", Kind::Number, "at most so many frames a second: of k samples only one is sent"),
             may("columns", Kind::Whole, "so many columns a second instead: of each channel minimum and maximum"),
+            may(
+                "max_age_s",
+                Kind::Number,
+                "what has waited longer is left out, counted; 0.1 to 60, without end if left out",
+            ),
             may("flags", Kind::Yes, "true: the kind of a frame has bit 7 after a jump and bit 6 after a pause"),
         ],
     ),

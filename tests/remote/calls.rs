@@ -81,6 +81,7 @@ fn mistakes_are_told_with_what_would_be_right_and_cost_nothing() {
         ("stream.subscribe", json!({ "stream": "board" }), -32602, "board.out"),
         ("stream.subscribe", json!({ "stream": "board.out", "columns": 1000 }), -32602, "below the rate"),
         ("stream.subscribe", json!({ "stream": "board.out", "max_hz": 0 }), -32602, "above 0"),
+        ("stream.subscribe", json!({ "stream": "board.out", "max_age_s": 0 }), -32602, "within 0.1..=60 s"),
         ("stream.unsubscribe", json!({ "subscription": 9 }), -32602, "one of []"),
         ("telemetry.subscribe", json!({ "hz": 11 }), -32602, "0.1..=10"),
         ("client.name", json!({ "name": " \n" }), -32602, "printable"),

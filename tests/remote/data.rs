@@ -1,5 +1,8 @@
 //! Samples that come over the wire are those of the board, for each client on its own.
-use std::time::Duration;
+use std::{
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::{Value, json};
 use wavedeck::session::{ParamEdit, Request, Session};
@@ -248,5 +251,31 @@ fn what_a_slow_client_misses_is_told_to_it() {
         assert!(u64::from(data.dropped) >= missed, "{missed} are missing, told are {}", data.dropped);
         got += 1;
     }
+    deck.close();
+}
+
+#[test]
+fn what_is_wanted_new_is_new_however_slow_the_line() {
+    // 1.3 MB a second into 200 kB a second: what may wait for a client would be 20 s of them.
+    let deck = Deck::with(64, 5000, |_| {});
+    let mut client = deck.client();
+    rustix::net::sockopt::set_socket_recv_buffer_size(client.socket.get_ref(), 4096).expect("a socket");
+    subscribe(&mut client, json!({ "stream": "board.out", "max_age_s": 0.5 }));
+    let (mut ages, begun) = (Vec::new(), Instant::now());
+    let dropped = loop {
+        let data = client.data();
+        let sampled = UNIX_EPOCH + Duration::from_nanos(data.unix_ns);
+        let age = SystemTime::now().duration_since(sampled).unwrap_or_default();
+        if begun.elapsed() > Duration::from_secs(3) {
+            ages.push(age);
+        }
+        if begun.elapsed() > Duration::from_secs(8) {
+            break data.dropped;
+        }
+        thread::sleep(Duration::from_secs_f64(data.body.len() as f64 / 200e3));
+    };
+    ages.sort_unstable();
+    assert!(ages[ages.len() / 2] < Duration::from_secs(2), "{ages:?}");
+    assert!(dropped > 10_000, "{dropped}");
     deck.close();
 }

@@ -197,18 +197,21 @@ fn time_axis(frame: &mut Frame<'_>, area: Rect, sweep: &Sweep, scene: &Scene<'_>
         second = vec![span(pen::fit(&measured, width, theme), Role::Key, theme)];
     }
     if second.is_empty() {
-        let (text, role) = gaps_text(history, sweep);
+        let (text, role) = gaps_text(history, sweep, scene.snapshot.link.is_some());
         second.push(span(text, role, theme));
     }
     pen::line(frame, area, 1, Line::from(second));
 }
 
-fn gaps_text(history: &History, sweep: &Sweep) -> (String, Role) {
+fn gaps_text(history: &History, sweep: &Sweep, is_far: bool) -> (String, Role) {
     let here = |why| history.gaps().filter(move |gap| gap.why == why && sweep.column_of(gap.first).is_some());
     let lost: u64 = here(Why::Lost).map(|gap| gap.samples).sum();
     let unseen: u64 = here(Why::Unseen).map(|gap| gap.samples).sum();
     match (lost, unseen) {
         (0, 0) => (String::new(), Role::Dim),
+        (0, _) if is_far => {
+            (format!("{unseen} samples were not shown: the link is too slow for all of them"), Role::Dim)
+        }
         (0, _) => (format!("{unseen} samples were not shown: the screen did not keep up"), Role::Dim),
         _ => (format!("{lost} samples are missing on this screen"), Role::Bad),
     }
