@@ -18,7 +18,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
-use wavedeck_api::packet::PacketHeader;
+use wavedeck_api::{handle::TransportStatus, packet::PacketHeader};
 use wavedeck_plane::PipelineConfig;
 
 pub use self::target::Target;
@@ -28,6 +28,7 @@ use self::{
     packets::{Packets, Watched},
 };
 use crate::{
+    overview::Heights,
     session::{Request, Response, SessionError},
     snapshot::{RecordingEntry, Snapshot},
     station::{Link, Station, Watch},
@@ -145,6 +146,10 @@ impl Station for FarSession {
 
     fn recordings(&self) -> Result<Vec<RecordingEntry>, SessionError> {
         known::recordings(&self.call("recordings.list", Value::Null)?)
+    }
+
+    fn overview(&self, of: &TransportStatus) -> Heights {
+        self.shared.known().overview(of)
     }
 
     fn running_config(&self) -> Result<PipelineConfig, SessionError> {

@@ -13,6 +13,7 @@ use std::{
     time::Instant,
 };
 
+use serde::{Deserialize, Serialize};
 use wavedeck_formats::{Source, SourceError};
 use wavedeck_recording::{DecodedBatch, Samples};
 
@@ -23,19 +24,31 @@ const ROUNDS: u64 = 8;
 /// Blocks read at a place; they mostly come out of one piece of the file.
 const BLOCKS: usize = 4;
 
+/// What is known of a stream so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Heights {
+    /// Of each part of the file, how much the channels move on average, beside the most each of them does: 0 to 1. `None`
+    /// where nothing is known yet, or nothing is there.
+    pub parts: Vec<Option<f32>>,
+    /// Nothing more will be known.
+    #[serde(rename = "complete")]
+    pub is_complete: bool,
+}
+
 /// A stream of a file, being looked through.
 #[derive(Debug)]
 pub struct Overview {
     path: PathBuf,
     stream: String,
-    heights: Arc<Mutex<Vec<Option<f32>>>>,
+    heights: Arc<Mutex<Heights>>,
     is_over: Arc<AtomicBool>,
 }
 
 impl Overview {
     /// Begins to look through a stream.
     pub fn begin(path: &Path, stream: &str) -> Self {
-        let (heights, is_over) = (Arc::new(Mutex::new(vec![None; PARTS])), Arc::new(AtomicBool::new(false)));
+        let heights = Arc::new(Mutex::new(Heights { parts: vec![None; PARTS], is_complete: false }));
+        let is_over = Arc::new(AtomicBool::new(false));
         let overview = Self { path: path.to_owned(), stream: stream.to_owned(), heights, is_over };
         let (path, stream) = (overview.path.clone(), overview.stream.clone());
         let (heights, is_over) = (Arc::clone(&overview.heights), Arc::clone(&overview.is_over));
@@ -43,6 +56,7 @@ impl Overview {
             if let Err(error) = look_through(&path, &stream, &heights, &is_over) {
                 tracing::warn!(%error, path = %path.display(), "no overview of the whole file");
             }
+            heights.lock().unwrap_or_else(PoisonError::into_inner).is_complete = true;
         };
         if let Err(error) = thread::Builder::new().name("overview".into()).spawn(run) {
             tracing::warn!(%error, "no thread for the overview of the file");
@@ -55,9 +69,8 @@ impl Overview {
         self.path == path && self.stream == stream
     }
 
-    /// Of each part of the file, how much the channels move on average, beside the most each of them does: 0 to 1. `None`
-    /// where nothing is known yet, or nothing is there.
-    pub fn heights(&self) -> Vec<Option<f32>> {
+    /// What is known by now.
+    pub fn heights(&self) -> Heights {
         self.heights.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -68,12 +81,7 @@ impl Drop for Overview {
     }
 }
 
-fn look_through(
-    path: &Path,
-    stream: &str,
-    heights: &Mutex<Vec<Option<f32>>>,
-    is_over: &AtomicBool,
-) -> Result<(), SourceError> {
+fn look_through(path: &Path, stream: &str, heights: &Mutex<Heights>, is_over: &AtomicBool) -> Result<(), SourceError> {
     let source = wavedeck_formats::open(path)?;
     let Some(number) = source.streams().iter().position(|of| of.name == stream) else { return Ok(()) };
     let of = &source.streams()[number];
@@ -95,7 +103,7 @@ fn look_through(
             read(&*source, number, (begin, end), extents)?;
             thread::sleep(began.elapsed());
         }
-        *heights.lock().unwrap_or_else(PoisonError::into_inner) = measure(&parts, channels);
+        heights.lock().unwrap_or_else(PoisonError::into_inner).parts = measure(&parts, channels);
     }
     Ok(())
 }
@@ -179,11 +187,11 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings/sample.mcap");
         let overview = Overview::begin(&path, "board");
         let began = Instant::now();
-        while Arc::strong_count(&overview.heights) > 1 {
+        while !overview.heights().is_complete {
             assert!(began.elapsed() < Duration::from_secs(60), "it does not end");
             thread::sleep(Duration::from_millis(5));
         }
-        let heights = overview.heights();
+        let heights = overview.heights().parts;
         // 6180 samples, of which 1050 from the 2320th on are missing.
         let part = |sample: usize| sample * PARTS / 6180;
         let (before, gap, after) =
@@ -207,8 +215,10 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_read_has_no_heights() {
         let overview = Overview::begin(Path::new("/nowhere/at/all.mcap"), "board");
-        thread::sleep(Duration::from_millis(20));
-        assert!(overview.heights().iter().all(Option::is_none));
+        while !overview.heights().is_complete {
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert!(overview.heights().parts.iter().all(Option::is_none));
         assert!(overview.is_of(Path::new("/nowhere/at/all.mcap"), "board") && !overview.is_of(Path::new("/"), "board"));
     }
 }

@@ -29,6 +29,7 @@ pub use self::edits::AppliedEdit;
 use crate::{
     journal::Journal,
     library, mending,
+    overview::Overview,
     snapshot::{RecordingEntry, Snapshot, StageParams},
 };
 
@@ -207,6 +208,8 @@ struct Inner {
     journal: Arc<Journal>,
     /// One swap at a time.
     swapping: Mutex<()>,
+    /// Of the file that was replayed when someone asked last.
+    overview: Mutex<Option<Overview>>,
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -229,6 +232,7 @@ impl Session {
             generations: AtomicU64::new(1),
             journal,
             swapping: Mutex::new(()),
+            overview: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

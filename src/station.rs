@@ -1,10 +1,11 @@
 //! What screens need of a session: one in this program, or one at the far end of a connection.
 use std::{sync::Arc, time::Duration};
 
-use wavedeck_api::{packet::PacketHeader, tap::Tap};
+use wavedeck_api::{handle::TransportStatus, packet::PacketHeader, tap::Tap};
 use wavedeck_plane::PipelineConfig;
 
 use crate::{
+    overview::Heights,
     session::{Request, Response, Session, SessionError},
     snapshot::{RecordingEntry, Snapshot},
 };
@@ -28,6 +29,9 @@ pub trait Station: Send + Sync {
     /// # Errors
     /// If a far session does not answer.
     fn recordings(&self) -> Result<Vec<RecordingEntry>, SessionError>;
+
+    /// How much moves in each part of the file that is replayed, as far as it is known.
+    fn overview(&self, of: &TransportStatus) -> Heights;
 
     /// The pipeline as it runs, edits included.
     ///
@@ -69,6 +73,10 @@ impl Station for Session {
 
     fn recordings(&self) -> Result<Vec<RecordingEntry>, SessionError> {
         Ok(Self::recordings(self))
+    }
+
+    fn overview(&self, of: &TransportStatus) -> Heights {
+        Self::overview(self, of)
     }
 
     fn running_config(&self) -> Result<PipelineConfig, SessionError> {

@@ -51,6 +51,7 @@ enum Waiting {
     Caller(mpsc::Sender<Result<Value, SessionError>>),
     Pipeline,
     Subscription(Arc<Watched>),
+    Overview,
     Nothing,
 }
 
@@ -281,9 +282,13 @@ impl Connection<'_> {
         match message["method"].as_str() {
             Some("telemetry") => {
                 let is_of_known = known.take_telemetry(params)?;
+                let lacks_overview = known.lacks_overview();
                 drop(known);
                 if !is_of_known {
                     self.ask_pipeline();
+                }
+                if lacks_overview {
+                    self.call("replay.overview", Value::Null, Waiting::Overview);
                 }
             }
             Some("event") => known.take_event(params)?,
@@ -303,6 +308,7 @@ impl Connection<'_> {
                 self.is_pipeline_asked = false;
                 self.shared.known().take_pipeline(outcome?)?;
             }
+            Some(Waiting::Overview) => self.shared.known().take_overview(outcome.ok()),
             Some(Waiting::Subscription(of)) => match outcome {
                 Ok(answer) => {
                     let number = answer["subscription"].as_u64().and_then(|number| u16::try_from(number).ok());

@@ -1,8 +1,9 @@
 //! What is known of a far session: what it told last, put together as a snapshot.
 use std::{
     collections::{HashMap, VecDeque},
+    path::PathBuf,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
@@ -17,12 +18,15 @@ use wavedeck_plane::{PipelineState, StageRegistry, Telemetry};
 
 use super::calls;
 use crate::{
+    overview::Heights,
     session::SessionError,
     snapshot::{DiskSpace, LogEntry, OutputInfo, RecordingEntry, Snapshot, StageParams},
 };
 
 /// Lines of the log that are kept.
 const LOG_LINES: usize = 500;
+/// How often the overview of a file is asked for that is still being looked through.
+const OVERVIEW_AGAIN: Duration = Duration::from_secs(1);
 /// Most channels of a stream, and most stages and outputs that are believed.
 const MOST_CHANNELS: usize = 256;
 const MOST: usize = 1024;
@@ -35,6 +39,8 @@ pub(super) struct Known {
     log: VecDeque<LogEntry>,
     /// The same, for snapshots, until a line comes.
     log_copy: Option<Arc<[LogEntry]>>,
+    overview: Option<FarOverview>,
+    overview_asked: Option<Instant>,
     /// When it said something last.
     pub(super) heard: Instant,
 }
@@ -64,6 +70,21 @@ struct FarPipeline {
     generation: u64,
     stages: Vec<FarStage>,
     outputs: Vec<FarOutput>,
+}
+
+/// `replay.overview`
+#[derive(Deserialize)]
+struct FarOverview {
+    path: PathBuf,
+    stream: String,
+    #[serde(flatten)]
+    heights: Heights,
+}
+
+impl FarOverview {
+    fn is_of(&self, transport: &TransportStatus) -> bool {
+        self.path == transport.path && self.stream == transport.stream
+    }
 }
 
 #[derive(Deserialize)]
@@ -102,7 +123,31 @@ impl Known {
     pub(super) fn new() -> anyhow::Result<Self> {
         let registry = crate::registry().context("the stage types of this program")?;
         let (log, heard) = (VecDeque::new(), Instant::now());
-        Ok(Self { registry, pipeline: None, snapshot: None, log, log_copy: None, heard })
+        let (pipeline, snapshot, overview) = (None, None, None);
+        Ok(Self { registry, pipeline, snapshot, log, log_copy: None, overview, overview_asked: None, heard })
+    }
+
+    /// True if it is time to ask for more of the overview of what is replayed.
+    pub(super) fn lacks_overview(&mut self) -> bool {
+        let Some(of) = self.snapshot.as_ref().and_then(|snapshot| snapshot.transport.as_ref()) else { return false };
+        let is_known = self.overview.as_ref().is_some_and(|known| known.is_of(of) && known.heights.is_complete);
+        let is_time = self.overview_asked.is_none_or(|asked| asked.elapsed() >= OVERVIEW_AGAIN);
+        if is_known || !is_time {
+            return false;
+        }
+        self.overview_asked = Some(Instant::now());
+        true
+    }
+
+    /// Takes an overview; `None` if it was refused, as it is when the replay has ended meanwhile.
+    pub(super) fn take_overview(&mut self, overview: Option<Value>) {
+        let overview = overview.and_then(|overview| FarOverview::deserialize(overview).ok());
+        self.overview = overview.filter(|overview| overview.heights.parts.len() <= MOST);
+    }
+
+    /// As far as it is known.
+    pub(super) fn overview(&self, of: &TransportStatus) -> Heights {
+        self.overview.as_ref().filter(|known| known.is_of(of)).map(|known| known.heights.clone()).unwrap_or_default()
     }
 
     /// Takes a pipeline. The telemetry that follows is shown with it.

@@ -54,7 +54,7 @@ pub struct Frame {
     /// Samples of the stream that this stands for; what is missed with it.
     pub samples: u64,
     /// The values.
-    pub body: Vec<u8>,
+    pub body: Box<[u8]>,
 }
 
 impl Frame {
@@ -105,7 +105,7 @@ mod tests {
             first_sample: 0x0102,
             unix_ns: 3,
             samples: 1,
-            body,
+            body: body.into(),
         };
         let expected = [
             b'W', b'D', 1, 1, 5, 0, 2, 0, 1, 0, 0, 0, // stream 5, two channels, one frame

@@ -175,6 +175,7 @@ impl Caller<'_> {
 
     fn replay(&self, name: &str, params: &Params) -> Answer {
         self.request(match name {
+            "overview" => return views::overview(self.session()),
             "open" => Request::Replay { path: self.recording(&text(params, "name"))? },
             "live" => Request::Live,
             _ => Request::Transport(match name {

@@ -242,7 +242,7 @@ mod tests {
             first_sample,
             unix_ns: 0,
             samples: 10,
-            body,
+            body: body.into(),
         })
     }
 

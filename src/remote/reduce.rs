@@ -45,8 +45,8 @@ pub struct Reducer {
     /// Of the frame to come.
     flags: u8,
     done: Vec<Frame>,
-    /// Bytes of the values of the last frame: the next one has about as many.
-    usual: usize,
+    /// Values of the frame that still grows.
+    body: Vec<u8>,
 }
 
 /// A frame that still grows.
@@ -89,7 +89,7 @@ impl Reducer {
             pending: None,
             flags: 0,
             done: Vec::new(),
-            usual: 0,
+            body: Vec::new(),
         }
     }
 
@@ -154,29 +154,28 @@ impl Reducer {
         if self.pending.as_ref().is_some_and(|pending| pending.next != position) {
             self.close_frame();
         }
-        let (kind, channels, anchor, usual) = (self.kind, self.channels, self.anchor, self.usual);
-        let flags = &mut self.flags;
+        let (kind, channels, anchor, flags) = (self.kind, self.channels, self.anchor, &mut self.flags);
         let pending = self.pending.get_or_insert_with(|| {
             let unix_ns = anchor.unix_ns_at(timestamp_ns);
             let flags = std::mem::take(flags);
-            let body = Vec::with_capacity(usual);
+            let body = Box::default();
             let frame = Frame { kind, flags, channels, frames: 0, first_sample, unix_ns, samples: 0, body };
             Pending { frame, next: position, since: Instant::now() }
         });
-        values.for_each(|value| put(&mut pending.frame.body, kind, value));
+        values.for_each(|value| put(&mut self.body, kind, value));
         pending.frame.frames += 1;
         pending.frame.samples += samples;
         pending.next = position + 1;
-        if pending.frame.body.len() >= FULL {
+        if self.body.len() >= FULL {
             self.close_frame();
         }
     }
 
     fn close_frame(&mut self) {
         let Some(Pending { mut frame, .. }) = self.pending.take() else { return };
-        // It may wait for a slow client with thousands of others.
-        frame.body.shrink_to_fit();
-        self.usual = frame.body.len();
+        // With no room to spare: it may wait for a slow client with hundreds of others.
+        frame.body = self.body.as_slice().into();
+        self.body.clear();
         self.done.push(frame);
     }
 }

@@ -172,6 +172,7 @@ pub(super) const METHODS: &[Method] = &[
         "plays so many times as fast as it was recorded",
         &[must("times", Kind::Number, "0.1 to 1000, or 0 for as fast as possible")],
     ),
+    quick("replay.overview", "how much moves in each part of the file, as far as it is known by now", &[]),
     quick("stream.list", "the outputs that can be subscribed to", &[]),
     quick(
         "stream.subscribe",

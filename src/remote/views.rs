@@ -3,8 +3,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{hub::Hub, reduce::Reduction, source::Source};
+use super::{hub::Hub, reduce::Reduction, rpc::RpcError, source::Source};
 use crate::{
+    overview::Heights,
     session::Session,
     snapshot::{Snapshot, StageParams},
 };
@@ -48,6 +49,17 @@ pub(super) fn telemetry(session: &Session) -> Value {
     view.insert("params".into(), params(&snapshot));
     view.insert("log_end".into(), log_end.into());
     Value::Object(view)
+}
+
+/// How much moves in each part of the file that is replayed.
+pub(super) fn overview(session: &Session) -> Result<Value, RpcError> {
+    let none = || RpcError::state("this pipeline does not replay a recording");
+    let of = session.transport().ok_or_else(none)?;
+    let Heights { parts, is_complete } = session.overview(&of);
+    // Three digits are more than any screen has lines.
+    let short = |height: Option<f32>| height.map(|height| (f64::from(height) * 1e3).round() / 1e3);
+    let parts: Vec<Option<f64>> = parts.into_iter().map(short).collect();
+    Ok(json!({ "path": of.path, "stream": of.stream, "parts": parts, "complete": is_complete }))
 }
 
 /// Every value by stage and key.

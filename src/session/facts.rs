@@ -7,12 +7,13 @@ use std::{
 };
 
 use serde_json::Value;
-use wavedeck_api::{publication::Publication, stage::Level};
+use wavedeck_api::{handle::TransportStatus, publication::Publication, stage::Level};
 use wavedeck_plane::{StageRegistry, Telemetry};
 
-use super::{Session, current::recordings_dir};
+use super::{Session, current::recordings_dir, held};
 use crate::{
     described,
+    overview::{Heights, Overview},
     snapshot::{LogEntry, OutputInfo},
 };
 
@@ -37,6 +38,20 @@ impl Session {
         while !current.runtime.is_recording_settled() && begin.elapsed() < patience {
             thread::sleep(LOOK);
         }
+    }
+
+    /// How much moves in each part of a file that is replayed: looked through from the first time on that someone asks.
+    pub fn overview(&self, of: &TransportStatus) -> Heights {
+        let mut overview = held(&self.inner.overview);
+        match &*overview {
+            Some(known) if known.is_of(&of.path, &of.stream) => known.heights(),
+            _ => overview.insert(Overview::begin(&of.path, &of.stream)).heights(),
+        }
+    }
+
+    /// How the replay stands, if this is one.
+    pub fn transport(&self) -> Option<TransportStatus> {
+        self.current().runtime.transports().next().map(|transport| transport.status())
     }
 
     /// Every stream that a stage publishes, with the id of the stage.

@@ -26,7 +26,7 @@ use super::{
     theme::Theme,
     update,
 };
-use crate::{overview::Overview, signals::Signals, snapshot::Snapshot, station::Station};
+use crate::{overview::Heights, signals::Signals, snapshot::Snapshot, station::Station};
 
 /// Time between two looks at the session.
 const LOOK: Duration = Duration::from_millis(100);
@@ -45,7 +45,7 @@ pub(super) struct Desk {
     app: App,
     snapshot: Snapshot,
     feed: Feed,
-    overview: Option<Overview>,
+    overview: Option<Heights>,
     rates: Rates,
     readout: Readout,
     decoder: Decoder,
@@ -279,11 +279,7 @@ impl Desk {
             self.app.say(Level::Warn, "the link is slow: waves sweep, which takes few bytes");
         }
         self.meter.pass_time(now, self.pace.round_trip());
-        match &self.snapshot.transport {
-            None => self.overview = None,
-            Some(of) if self.overview.as_ref().is_some_and(|known| known.is_of(&of.path, &of.stream)) => {}
-            Some(of) => self.overview = Some(Overview::begin(&of.path, &of.stream)),
-        }
+        self.overview = self.snapshot.transport.as_ref().map(|of| self.station.overview(of));
         self.feed.follow(&*self.station, &mut self.app, &self.snapshot);
         self.is_dirty = true;
     }

@@ -2,7 +2,7 @@
 use super::{
     app::App, cost::Cost, history::History, mouse::Regions, rates::Rates, readout::Readout, spectrum::Spectrum,
 };
-use crate::{overview::Overview, snapshot::Snapshot};
+use crate::{overview::Heights, snapshot::Snapshot};
 
 /// All that a frame is drawn from.
 pub struct Scene<'a> {
@@ -15,7 +15,7 @@ pub struct Scene<'a> {
     /// Spectrum of the chosen channel.
     pub spectrum: Option<&'a Spectrum>,
     /// The whole file that is replayed.
-    pub overview: Option<&'a Overview>,
+    pub overview: Option<&'a Heights>,
     /// Numbers beside the waves.
     pub readout: &'a Readout,
     /// What moves per second.

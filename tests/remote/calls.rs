@@ -1,7 +1,12 @@
 //! What the methods answer.
 use serde_json::{Value, json};
 use tungstenite::Message;
-use wavedeck_api::handle::RecordingState;
+use wavedeck::{
+    attach::{FarSession, Target},
+    overview::Heights,
+    station::Station,
+};
+use wavedeck_api::handle::{RecordingState, TransportStatus};
 
 use crate::{common::wait_until, rig::Deck};
 
@@ -184,6 +189,11 @@ fn a_recording_is_made_listed_and_replayed() {
     let position = |client: &mut crate::rig::Client| client.call("telemetry.get", json!({}))["transport"].clone();
     wait_until("the moment", || position(&mut client)["position_s"] == 0.5);
     assert_eq!(position(&mut client)["playing"], false);
+    let overview = |client: &mut crate::rig::Client| client.call("replay.overview", json!({}));
+    wait_until("the overview", || overview(&mut client)["complete"] == true);
+    let parts = overview(&mut client)["parts"].as_array().cloned().expect("a list");
+    assert!(parts.len() == 240 && parts.iter().flat_map(|part| part.as_f64()).any(|height| height > 0.1), "{parts:?}");
+    see_the_same_from_afar(&deck);
     client.call("replay.step", json!({ "frames": 10 }));
     wait_until("the step", || position(&mut client)["position_s"] == 0.51);
     client.call("replay.loop", json!({ "from_s": 0.1, "to_s": 0.2 }));
@@ -195,6 +205,22 @@ fn a_recording_is_made_listed_and_replayed() {
     client.call("replay.live", json!({}));
     assert_eq!(client.call("session.get", json!({}))["generation"], 3);
     deck.close();
+}
+
+/// An attached screen draws the overview of a file that it cannot open.
+fn see_the_same_from_afar(deck: &Deck) {
+    let target = Target::Address { host: deck.address().to_string(), token: None };
+    let far = FarSession::connect(target).expect("it listens");
+    let transport = far.snapshot().transport.expect("a replay");
+    wait_until("the overview from afar", || far.overview(&transport).is_complete);
+    let (there, here) = (deck.session.overview(&transport), far.overview(&transport));
+    let is_close = |(a, b): (&Option<f32>, &Option<f32>)| match (a, b) {
+        (Some(a), Some(b)) => (a - b).abs() < 1e-3,
+        _ => a.is_none() && b.is_none(),
+    };
+    assert!(there.parts.len() == here.parts.len() && there.parts.iter().zip(&here.parts).all(is_close), "{here:?}");
+    let other = TransportStatus { stream: "another".into(), ..transport };
+    assert_eq!(far.overview(&other), Heights::default());
 }
 
 #[test]

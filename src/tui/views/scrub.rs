@@ -14,7 +14,7 @@ use super::super::{
     scene::Scene,
     theme::{Role, Theme},
 };
-use crate::overview::Overview;
+use crate::overview::Heights;
 
 /// Two rows: the bar, in it how much moves where, and what lies near. With a third row that is shown over the bar.
 pub(in super::super) fn render(
@@ -68,9 +68,8 @@ pub(in super::super) fn render(
 }
 
 /// For each column how much moves there, as a sign; `None` where nothing is known.
-fn moves(overview: Option<&Overview>, width: usize, theme: &Theme) -> Vec<Option<&'static str>> {
-    let Some(overview) = overview else { return vec![None; width] };
-    let heights = overview.heights();
+fn moves(overview: Option<&Heights>, width: usize, theme: &Theme) -> Vec<Option<&'static str>> {
+    let heights = overview.map_or_else(Default::default, |overview| &*overview.parts);
     let signs = theme.signs().heights;
     let column = |at: usize| {
         let parts = at * heights.len() / width..((at + 1) * heights.len()).div_ceil(width);
