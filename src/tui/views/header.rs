@@ -111,7 +111,12 @@ fn items(scene: &Scene<'_>, wide: bool, theme: &Theme) -> Vec<Item> {
             let file = t.path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             add(6, pen::fit(&file, if wide { 48 } else { 20 }, theme), Role::Text);
         }
+        // One name says both, where they are the same.
+        None if snapshot.link.as_ref().is_some_and(|link| link.name == snapshot.name) => {}
         None => add(6, pen::fit(&snapshot.name, name_width, theme), Role::Text),
+    }
+    if let Some(link) = &snapshot.link {
+        add(6, format!("at {}", pen::fit(&link.name, name_width, theme)), Role::Title);
     }
     if let Some(output) = scene.app.output(snapshot) {
         let rate = scale::hertz(output.spec.rate.hz());
@@ -137,9 +142,6 @@ fn items(scene: &Scene<'_>, wide: bool, theme: &Theme) -> Vec<Item> {
         add(1, format!(" DROP {lost} "), Role::Alarm);
     } else {
         add(1, "drop 0".into(), Role::Good);
-    }
-    if let Some(link) = &snapshot.link {
-        add(9, format!("at {}", pen::fit(&link.name, name_width, theme)), Role::Title);
     }
     if wide {
         let role = if snapshot.shed_samples > 0 { Role::Text } else { Role::Dim };

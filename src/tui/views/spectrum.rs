@@ -210,7 +210,12 @@ fn frequencies(frame: &mut Frame<'_>, area: Rect, top_hz: f64, peaks: &[Peak], t
         hz += step;
     }
     for peak in peaks.iter().filter(|peak| peak.hz <= top_hz) {
-        cells[place(peak.hz)] = (signs.marker.chars().next().unwrap_or('^'), Role::Warn);
+        // Beside a number that is there: half of one would be another.
+        let mut at = place(peak.hz);
+        while at > 0 && matches!(cells[at].0, '0'..='9' | '.') {
+            at -= 1;
+        }
+        cells[at] = (signs.marker.chars().next().unwrap_or('^'), Role::Warn);
     }
     let unit = " Hz";
     cells.iter_mut().skip(width - unit.len()).zip(unit.chars()).for_each(|(cell, c)| *cell = (c, Role::Text));
