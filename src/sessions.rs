@@ -1,11 +1,13 @@
 //! The sessions of this user on this machine: each listens at a socket of its name in the runtime folder.
 use std::{
+    collections::BTreeMap,
     fs,
     io::{Read, Write},
     os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail, ensure};
@@ -20,6 +22,8 @@ const ENDING: &str = "sock";
 const MOST_OF_A_NAME: u32 = 99;
 /// Time that a session may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Time after a login by which every session has its socket in the new runtime folder.
+const LATE: Duration = Duration::from_millis(1500);
 /// Most bytes of an answer.
 const LONGEST_ANSWER: u64 = 16 << 20;
 /// Characters of a name: the path of a socket has 107 bytes at most.
@@ -30,9 +34,13 @@ const LONGEST_NAME: usize = 40;
 /// # Errors
 /// When the runtime folder cannot be used.
 pub fn publish(bound: &mut Bound, name: &str) -> anyhow::Result<String> {
-    let (dir, wanted) = (folder()?, file_name(name));
+    let dir = folders()?.into_iter().next().context("no runtime folder")?;
+    let (taken, wanted) = (alive()?, file_name(name));
     for number in 1..=MOST_OF_A_NAME {
         let name = if number == 1 { wanted.clone() } else { format!("{wanted}-{number}") };
+        if taken.contains_key(&name) {
+            continue;
+        }
         let path = dir.join(&name).with_extension_added(ENDING);
         match bound.add_socket(&path) {
             Ok(()) => return Ok(name),
@@ -49,17 +57,27 @@ pub fn publish(bound: &mut Bound, name: &str) -> anyhow::Result<String> {
 /// # Errors
 /// When the runtime folder cannot be read.
 pub fn list() -> anyhow::Result<Vec<String>> {
-    let dir = folder()?;
-    let entries = fs::read_dir(&dir).with_context(|| format!("folder {}", dir.display()))?;
-    let is_alive = |path: &Path| {
-        let is_socket = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
-        is_socket && UnixStream::connect(path).is_ok()
-    };
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let sockets = paths.filter(|path| path.extension().is_some_and(|ending| ending == ENDING) && is_alive(path));
-    let mut names: Vec<String> = sockets.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
-    names.sort_unstable();
-    Ok(names)
+    Ok(alive()?.into_keys().collect())
+}
+
+/// The sessions that run, by name, with their sockets.
+fn alive() -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let mut alive = BTreeMap::new();
+    for dir in folders()? {
+        let entries = fs::read_dir(&dir).with_context(|| format!("folder {}", dir.display()))?;
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            let is_socket = || fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.file_type().is_socket());
+            let is_named = path.extension().is_some_and(|ending| ending == ENDING);
+            if is_named
+                && is_socket()
+                && UnixStream::connect(&path).is_ok()
+                && let Some(name) = path.file_stem().and_then(|name| name.to_str())
+            {
+                alive.entry(name.to_owned()).or_insert(path);
+            }
+        }
+    }
+    Ok(alive)
 }
 
 /// The session of that name, or the only one.
@@ -67,15 +85,22 @@ pub fn list() -> anyhow::Result<Vec<String>> {
 /// # Errors
 /// When there is none, or when there are several to choose from.
 pub fn find(name: Option<&str>) -> anyhow::Result<Target> {
-    let names = list()?;
+    let begin = Instant::now();
+    let mut alive = alive()?;
+    // Right after a login the runtime folder is new, and sessions look once a second whether they are still in it.
+    while name.map_or(alive.is_empty(), |name| !alive.contains_key(name)) && begin.elapsed() < LATE {
+        thread::sleep(LATE / 10);
+        alive = self::alive()?;
+    }
+    let names: Vec<&str> = alive.keys().map(String::as_str).collect();
     let name = match (name, names.as_slice()) {
-        (Some(name), _) if names.iter().any(|known| known == name) => name.to_owned(),
+        (Some(name), _) if alive.contains_key(name) => name.to_owned(),
         (_, []) => bail!("no session runs; `wavedeck run CONFIG` starts one"),
-        (None, [only]) => only.clone(),
+        (None, [only]) => (*only).to_owned(),
         (None, _) => bail!("which one? {} run; see `wavedeck sessions`", names.join(", ")),
-        (Some(name), _) => bail!("no session `{name}` runs; {}", suggestion(name, names.iter().map(String::as_str))),
+        (Some(name), _) => bail!("no session `{name}` runs; {}", suggestion(name, names)),
     };
-    let path = folder()?.join(&name).with_extension_added(ENDING);
+    let path = alive.remove(&name).context("it has just ended")?;
     Ok(Target::Socket { name, path })
 }
 
@@ -84,7 +109,8 @@ pub fn find(name: Option<&str>) -> anyhow::Result<Target> {
 /// # Errors
 /// When it does not answer, or not with what was asked for.
 pub fn ask(name: &str, page: &str) -> anyhow::Result<Value> {
-    let mut stream = UnixStream::connect(folder()?.join(name).with_extension_added(ENDING))?;
+    let path = alive()?.remove(name).context("it has ended")?;
+    let mut stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     write!(stream, "GET {page} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
@@ -95,15 +121,29 @@ pub fn ask(name: &str, page: &str) -> anyhow::Result<Value> {
     serde_json::from_str(body).with_context(|| page.to_owned())
 }
 
-/// `$XDG_RUNTIME_DIR/wavedeck`, else `/tmp/wavedeck-UID`: of this user and closed to all others.
-fn folder() -> anyhow::Result<PathBuf> {
+/// Where the sessions of this user may be: the folder for new ones first. All are of this user and closed to others.
+///
+/// A login has `$XDG_RUNTIME_DIR`; a job of cron, or a shell by `su`, often has not, and yet looks for the same sessions. A
+/// folder other than the usual one is meant to stand alone.
+fn folders() -> anyhow::Result<Vec<PathBuf>> {
     let own = rustix::process::geteuid().as_raw();
-    let runtime =
-        std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute() && dir.is_dir());
-    let dir = match runtime {
-        Some(runtime) => runtime.join("wavedeck"),
-        None => std::env::temp_dir().join(format!("wavedeck-{own}")),
-    };
+    let usual = PathBuf::from(format!("/run/user/{own}"));
+    let given = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute() && dir.is_dir());
+    if let Some(given) = given.filter(|given| *given != usual) {
+        return Ok(vec![closed(given.join("wavedeck"))?]);
+    }
+    let in_temp = std::env::temp_dir().join(format!("wavedeck-{own}"));
+    let is_own = |dir: &Path| fs::metadata(dir).is_ok_and(|found| found.is_dir() && found.uid() == own);
+    if !is_own(&usual) {
+        return Ok(vec![closed(in_temp)?]);
+    }
+    let mut folders = vec![closed(usual.join("wavedeck"))?];
+    folders.extend(Some(in_temp).filter(|dir| fs::symlink_metadata(dir).is_ok()).and_then(|dir| closed(dir).ok()));
+    Ok(folders)
+}
+
+/// Makes a folder that only this user can open, or sees that it is one.
+fn closed(dir: PathBuf) -> anyhow::Result<PathBuf> {
     let place = || format!("runtime folder {}", dir.display());
     match fs::DirBuilder::new().mode(0o700).create(&dir) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error).with_context(place),
@@ -111,7 +151,8 @@ fn folder() -> anyhow::Result<PathBuf> {
     }
     // Anybody can make a folder in /tmp first.
     let found = fs::symlink_metadata(&dir).with_context(place)?;
-    ensure!(found.is_dir() && found.uid() == own, "runtime folder {}: it belongs to somebody else", dir.display());
+    let is_own = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
+    ensure!(is_own, "runtime folder {}: it belongs to somebody else", dir.display());
     if found.permissions().mode() & 0o077 != 0 {
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).with_context(place)?;
     }

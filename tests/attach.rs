@@ -197,3 +197,17 @@ fn what_is_not_there_is_named_with_what_is() {
     assert_eq!(succeed(deck.home(), &["stop", "laboratory-2"]), "laboratory-2 has ended\n");
     drop(Deck { home: tempfile::tempdir().expect("a folder"), dir: PathBuf::new(), child: second });
 }
+
+#[test]
+fn a_session_is_found_again_after_its_runtime_folder_has_gone_with_the_last_login() {
+    let deck = Deck::start("lab");
+    let runtime = deck.home().join("wavedeck");
+    std::fs::remove_dir_all(&runtime).expect("it is there");
+    // Who comes right after the login that brings it back waits for it.
+    let screen = deck.attach(&["lab"]);
+    screen.wait_for("at lab");
+    assert_eq!(deck.list().len(), 1);
+    drop(screen);
+    succeed(deck.home(), &["stop", "lab"]);
+    assert!(!runtime.join("lab.sock").exists());
+}

@@ -1,8 +1,9 @@
 //! Addresses taken before anything runs, so that one that is in use is an error at the start.
 use std::{
+    io::ErrorKind,
     net::{SocketAddr, TcpListener},
     os::unix::{
-        fs::{DirBuilderExt, FileTypeExt, PermissionsExt},
+        fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
@@ -66,19 +67,49 @@ impl Listeners {
 
 /// A socket in the file system; goes with this.
 #[derive(Debug)]
-pub(super) struct SocketFile(PathBuf);
+pub(super) struct SocketFile {
+    pub(super) path: PathBuf,
+    /// Which one it is: another program may have put its own in that place.
+    id: Option<(u64, u64)>,
+}
 
 impl SocketFile {
     fn described(&self) -> String {
-        let name = self.0.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let name = self.path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         format!("`wavedeck attach {name}` opens another screen on this session")
+    }
+
+    /// Makes it anew if it has vanished: the runtime folder of a user may go with the last login, and come back, empty,
+    /// with the next one. `None` if there is nothing to do, or nothing that can be done now.
+    ///
+    /// # Errors
+    /// When it cannot be made though its folder is there.
+    pub(super) fn renew(&mut self) -> anyhow::Result<Option<UnixListener>> {
+        let has_vanished =
+            std::fs::symlink_metadata(&self.path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        let Some(parent) = self.path.parent().filter(|_| has_vanished) else { return Ok(None) };
+        if !parent.is_dir() && std::fs::DirBuilder::new().mode(0o700).create(parent).is_err() {
+            return Ok(None);
+        }
+        let (listener, file) = unix_socket(&self.path)?;
+        // The number of the old one may be used again: it must not take the new one along.
+        self.id = None;
+        *self = file;
+        Ok(Some(listener))
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if id_of(&self.path) == self.id {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
+}
+
+/// Device and inode of what is there.
+fn id_of(path: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// A socket that nobody but its owner could open at any moment: made in a closed folder, and put into place when its
@@ -92,7 +123,7 @@ fn unix_socket(path: &Path) -> anyhow::Result<(UnixListener, SocketFile)> {
     let _ = std::fs::remove_file(closed.join("s"));
     let _ = std::fs::remove_dir(&closed);
     let listener = made?;
-    let file = SocketFile(path.to_owned());
+    let file = SocketFile { path: path.to_owned(), id: id_of(path) };
     listener.set_nonblocking(true)?;
     Ok((listener, file))
 }
@@ -159,7 +190,21 @@ mod tests {
         drop(listeners);
         assert!(!path.exists());
 
+        // Its folder was cleaned, and somebody else has taken the place when it goes.
+        let mut listeners = Listeners::bind(&options).expect("free");
+        let file = &mut listeners.unix[0].1;
+        assert!(file.renew().expect("nothing to do").is_none());
+        std::fs::remove_file(&path).expect("removed");
+        drop(file.renew().expect("free").expect("made anew"));
+        std::fs::remove_file(&path).expect("it was made");
+        let other = UnixListener::bind(&path).expect("free");
+        assert!(file.renew().expect("nothing to do").is_none());
+        drop(listeners);
+        assert!(path.exists(), "it is another's");
+        drop(other);
+
         // Left by a program that was killed.
+        std::fs::remove_file(&path).expect("removed");
         drop(UnixListener::bind(&path).expect("free"));
         drop(Listeners::bind(&options).expect("nobody listens there"));
 

@@ -17,10 +17,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use wavedeck_api::stage::Level;
+
 use super::{
     guard::Guard,
-    hub::Hub,
-    listen::Listeners,
+    hub::{Hub, LOG_FROM},
+    listen::{Listeners, SocketFile},
     options::Token,
     patience::Patient,
     routes::{self, Peer},
@@ -35,6 +37,9 @@ const REST: Duration = Duration::from_millis(100);
 /// it can give way to answers and to newer data.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 16 << 10;
+
+/// How often a socket is looked for in the file system.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What every connection is given.
 #[derive(Clone)]
@@ -57,20 +62,43 @@ pub(super) async fn serve(
         let (listener, door) = (TcpListener::from_std(listener)?, door.clone());
         tokio::spawn(async move { take(|| next_tcp(&listener, &guard), door).await });
     }
-    let mut files = Vec::new();
     for (listener, file) in listeners.unix {
-        let (listener, door) = (UnixListener::from_std(listener)?, door.clone());
-        tokio::spawn(async move { take(|| next_unix(&listener), door).await });
-        files.push(file);
+        tokio::spawn(take_at_socket(UnixListener::from_std(listener)?, file, door.clone()));
     }
     let beat = hub.clone();
     tokio::spawn(async move { beat.run().await });
     drop(door);
     let _ = closing.wait_for(|is_closing| *is_closing).await;
-    drop(files);
     hub.say_goodbye();
     let _ = timeout(PATIENCE, hub.emptied()).await;
     Ok(())
+}
+
+/// Takes connections at a socket until the port closes, and makes it anew whenever it has vanished.
+async fn take_at_socket(mut listener: UnixListener, mut file: SocketFile, door: Door) {
+    loop {
+        listener = tokio::select! {
+            () = take(|| next_unix(&listener), door.clone()) => return,
+            renewed = renewed(&mut file) => renewed,
+        };
+        let text = format!("{} had vanished: it is there again", file.path.display());
+        door.hub.session.note(Level::Info, LOG_FROM, text);
+    }
+}
+
+/// Waits until a socket had to be made anew.
+async fn renewed(file: &mut SocketFile) -> UnixListener {
+    let mut has_failed = false;
+    loop {
+        sleep(LOOK).await;
+        match file.renew().and_then(|made| Ok(made.map(UnixListener::from_std).transpose()?)) {
+            Ok(Some(listener)) => return listener,
+            Err(error) if !std::mem::replace(&mut has_failed, true) => {
+                tracing::warn!(error = format!("{error:#}"), path = %file.path.display(), "the socket has vanished");
+            }
+            Ok(None) | Err(_) => {}
+        }
+    }
 }
 
 /// Takes connections until the port closes: `next` waits for one and says who it is.
