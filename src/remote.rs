@@ -46,8 +46,9 @@ pub use self::options::{Limits, PortOptions, RemoteArgs, Token};
 use self::{hub::Hub, hub::LOG_FROM, listen::Listeners};
 use crate::session::Session;
 
-/// Threads for requests that wait for a stage or a disk.
-const WAITING_THREADS: usize = 4;
+/// Most threads for requests that wait for a stage or a disk: one for each client there can be, so that none waits for
+/// another. They are made when they are needed, and end when they are not.
+const WAITING_THREADS: usize = 32;
 /// Time that such requests have to end when the port closes.
 const PATIENCE: Duration = Duration::from_millis(200);
 

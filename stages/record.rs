@@ -2,6 +2,7 @@
 mod disk_watch;
 mod file;
 mod preroll;
+mod settings;
 mod take;
 
 use std::{
@@ -22,44 +23,10 @@ use self::{
     disk_watch::{Limits, Verdict, megabytes},
     file::{Payload, Seen},
     preroll::PreRoll,
+    settings::{PARAMS, Settings},
     take::{SegmentLimits, Take},
 };
 
-static PARAMS: &[ParamSpec] = &[
-    ParamSpec::text("dir", "recordings").help("Folder for recordings; it is made when needed."),
-    ParamSpec::text("operator", "").help("Who records; kept in the file."),
-    ParamSpec::text("subject", "").help("Who or what is recorded; kept in the file."),
-    ParamSpec::text("notes", "").help("Anything else worth keeping in the file."),
-    ParamSpec::text("markers", "").help("Labels of the markers of the keys F1 to F9, with commas between them."),
-    ParamSpec::bool("plain", false).help("Store plain numbers: larger, but any MCAP tool can read them."),
-    ParamSpec::int("max_pending_mb", 64, 1..=4096)
-        .unit("MB")
-        .help("Most data that may wait in memory for a slow disk; beyond it samples are lost and the file says so."),
-    ParamSpec::float("preroll_s", 5.0, 0.0..=3600.0)
-        .unit("s")
-        .help("Seconds before the start of a recording that are in its file."),
-    ParamSpec::int("preroll_mb", 32, 0..=4096)
-        .unit("MB")
-        .help("Most memory for these seconds; where it is too little there are fewer of them."),
-    ParamSpec::float("segment_min", 0.0, 0.0..=10_080.0)
-        .unit("min")
-        .help("Begins another file after so long, without losing a sample; 0 is never."),
-    ParamSpec::int("segment_mb", 0, 0..=1_000_000)
-        .unit("MB")
-        .help("Begins another file when one has grown so large; 0 is never."),
-    ParamSpec::float("disk_warn_min", 10.0, 0.0..=10_080.0)
-        .unit("min")
-        .help("Warns when the disk is going to be full so soon."),
-    ParamSpec::float("disk_stop_s", 30.0, 0.0..=3600.0)
-        .unit("s")
-        .help("Finishes the recording when the disk is going to be full so soon."),
-    ParamSpec::int("disk_stop_mb", 64, 0..=1_000_000)
-        .unit("MB")
-        .help("Finishes the recording, or does not start one, with less room on the disk."),
-    ParamSpec::int("spare_mb", 16, 0..=4096)
-        .unit("MB")
-        .help("Room kept on the disk for the end of the file, should others fill it."),
-];
 /// Changes that are remembered for a recording that has not begun.
 const MOST_EDITS: usize = 4000;
 
@@ -119,33 +86,10 @@ impl Record {
                 device: source.device.to_string(),
             })
             .collect();
-        let dir = PathBuf::from(params.text("dir"));
-        let seat = ctx.recorder(RecorderStatus { dir: dir.clone(), ..RecorderStatus::default() });
-        let megabytes = |key: &str| u64::try_from(params.int(key)).unwrap_or(0) << 20;
-        let max_pending_bytes = usize::try_from(megabytes("max_pending_mb")).unwrap_or(64 << 20);
-        let options = RecordingOptions {
-            dir,
-            operator: params.text("operator").into(),
-            subject: params.text("subject").into(),
-            notes: params.text("notes").into(),
-            plain: params.bool("plain"),
-            max_pending_bytes,
-            spare_bytes: megabytes("spare_mb"),
-            ..RecordingOptions::default()
-        };
-        let segments = SegmentLimits {
-            duration: Duration::from_secs_f64(params.float("segment_min") * 60.0),
-            bytes: megabytes("segment_mb"),
-        };
-        let limits = Limits {
-            warn_s: params.float("disk_warn_min") * 60.0,
-            stop_s: params.float("disk_stop_s"),
-            stop_bytes: megabytes("disk_stop_mb"),
-        };
-        // All of it is handed to the writer at once: the rest of what may wait is for what comes meanwhile.
-        let room = usize::try_from(megabytes("preroll_mb")).unwrap_or(usize::MAX).min(max_pending_bytes / 2);
-        let (preroll, seconds) = PreRoll::new(&streams, params.float("preroll_s"), room);
-        let short_preroll = Some(seconds).filter(|seconds| *seconds < params.float("preroll_s"));
+        let Settings { options, segments, limits, preroll_s, preroll_bytes } = Settings::of(params);
+        let seat = ctx.recorder(RecorderStatus { dir: options.dir.clone(), ..RecorderStatus::default() });
+        let (preroll, seconds) = PreRoll::new(&streams, preroll_s, preroll_bytes);
+        let short_preroll = Some(seconds).filter(|seconds| *seconds < preroll_s);
         // Written every tick while recording, and of no use before.
         ctx.set_unhurried();
         let seen = streams.iter().map(|_| Seen::default()).collect();

@@ -133,7 +133,7 @@ pub struct PortOptions {
 /// What a client may take of room and time.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Clients on a WebSocket at a time.
+    /// Clients on a WebSocket at a time: so many over TCP, and so many of the owner at Unix sockets.
     pub clients: usize,
     /// Connections of any kind at a time, on each address.
     pub connections: usize,

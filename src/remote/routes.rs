@@ -55,11 +55,14 @@ pub(super) struct Peer {
 struct Desk {
     hub: Arc<Hub>,
     slots: Arc<Semaphore>,
+    /// Of the owner at a Unix socket, who is not to be kept out by those who come over a network.
+    own_slots: Arc<Semaphore>,
 }
 
 /// Everything that is answered. Each connection adds its [`Peer`].
 pub(super) fn router(hub: Arc<Hub>) -> Router {
-    let slots = Arc::new(Semaphore::new(hub.limits.clients));
+    let slots = || Arc::new(Semaphore::new(hub.limits.clients));
+    let (slots, own_slots) = (slots(), slots());
     Router::new()
         .route("/", get(async || INDEX))
         .route("/ws", get(web_socket))
@@ -80,7 +83,7 @@ pub(super) fn router(hub: Arc<Hub>) -> Router {
             )
         })
         .layer(middleware::from_fn(check))
-        .with_state(Desk { hub, slots })
+        .with_state(Desk { hub, slots, own_slots })
 }
 
 /// An error as JSON.
@@ -165,7 +168,7 @@ async fn healthz(State(desk): State<Desk>) -> Response {
 }
 
 async fn web_socket(
-    State(Desk { hub, slots }): State<Desk>,
+    State(Desk { hub, slots, own_slots }): State<Desk>,
     Extension(peer): Extension<Peer>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -173,7 +176,7 @@ async fn web_socket(
         Ok(upgrade) => upgrade,
         Err(why) => return failure(StatusCode::BAD_REQUEST, "BadHandshake", &why.body_text()),
     };
-    let Ok(slot) = slots.try_acquire_owned() else {
+    let Ok(slot) = if peer.guard.is_some() { slots } else { own_slots }.try_acquire_owned() else {
         let what = format!("all {} places for clients are taken", hub.limits.clients);
         return failure(StatusCode::SERVICE_UNAVAILABLE, "Full", &what);
     };

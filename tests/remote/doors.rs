@@ -73,12 +73,20 @@ fn an_address_in_use_or_open_to_all_is_an_error_at_the_start() {
 
 #[test]
 fn one_client_too_many_is_told_so_and_finds_room_later() {
-    let deck = Deck::with(2, 1000, |options| options.limits.clients = 2);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("deck.sock");
+    let deck = Deck::with(2, 1000, |options| {
+        options.limits.clients = 2;
+        options.unix = vec![path.clone()];
+    });
     let first = deck.client();
     let mut second = deck.client();
     second.call("session.get", json!({}));
     let (status, why) = Client::try_connect(deck.address(), &[]).err().expect("no room");
     assert_eq!((status, why.contains("all 2 places")), (503, true), "{why}");
+    // The owner is never kept out by others.
+    let stream = UnixStream::connect(&path).expect("it listens");
+    drop(tungstenite::client("ws://deck/ws", stream).expect("let in"));
     drop(first);
     wait_until("room", || Client::try_connect(deck.address(), &[]).is_ok());
     deck.close();
