@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use serde_json::{Map, Value, json};
 use wavedeck_api::{link::Overflow, signal::SignalKind};
-use wavedeck_formats::Source;
+use wavedeck_formats::{Source, SourceStream};
 use wavedeck_plane::{ConnectionConfig, LockRule, OnFault, PipelineConfig, StageConfig, StageRegistry};
 use wavedeck_recording::{Recording, RecordingInfo, with_hint};
 
@@ -12,6 +12,8 @@ use crate::snapshot::RecordingEntry;
 
 /// Folder of recordings when the pipeline names none.
 pub const DEFAULT_DIR: &str = "recordings";
+/// Said of a recording about which nothing is odd.
+const CLOSED: &str = "closed";
 /// Most files that are listed.
 const MAX_LISTED: usize = 1000;
 
@@ -38,10 +40,13 @@ impl Default for ReplayOptions {
     }
 }
 
-/// Recordings of a folder, newest first; unclosed ones too.
+/// Endings of files of other programs that are listed: those that hold recordings and nothing else. A table may be anything.
+const FOREIGN: [&str; 3] = ["edf", "bdf", "wav"];
+
+/// Recordings of a folder, newest first; unclosed ones and those of other programs too.
 pub fn list(dir: &Path) -> Vec<RecordingEntry> {
     let Ok(files) = std::fs::read_dir(dir) else { return Vec::new() };
-    let paths = files.flatten().map(|file| file.path()).filter(|path| is_named_as_recording(path)).take(MAX_LISTED);
+    let paths = files.flatten().map(|file| file.path()).filter(|path| is_listed(path)).take(MAX_LISTED);
     let mut entries: Vec<RecordingEntry> = paths.map(entry).collect();
     entries.sort_by(|a, b| b.start_unix_ns.cmp(&a.start_unix_ns).then_with(|| a.path.cmp(&b.path)));
     entries
@@ -53,6 +58,16 @@ pub(crate) fn is_named_as_recording(path: &Path) -> bool {
     name.ends_with(".mcap") || name.ends_with(".mcap.part")
 }
 
+/// True for the name of a recording of any program.
+pub(crate) fn is_listed(path: &Path) -> bool {
+    is_named_as_recording(path) || is_named_as_foreign(path)
+}
+
+fn is_named_as_foreign(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    FOREIGN.iter().any(|foreign| foreign.eq_ignore_ascii_case(ending))
+}
+
 fn entry(path: PathBuf) -> RecordingEntry {
     let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
     let unread = |remark: String| RecordingEntry {
@@ -61,22 +76,45 @@ fn entry(path: PathBuf) -> RecordingEntry {
         duration_s: None,
         channels: 0,
         remark,
+        is_fine: false,
         start_unix_ns: 0,
     };
     // An unclosed file is scanned from end to end when it is opened: only its name is listed.
     if path.extension().is_some_and(|ending| ending == "part") {
         return unread("not closed: being written, or cut off".into());
     }
+    if is_named_as_foreign(&path) {
+        return match wavedeck_formats::open(&path) {
+            Ok(source) => foreign_entry(&*source, bytes),
+            Err(error) => unread(error.to_string()),
+        };
+    }
     match Recording::open(&path).and_then(|recording| RecordingInfo::of(&recording)) {
         Ok(info) => RecordingEntry {
             duration_s: Some(info.duration_s),
             channels: info.streams.iter().map(|stream| stream.channels.len()).sum(),
             remark: remark(&info),
+            is_fine: remark(&info) == CLOSED,
             start_unix_ns: info.start_unix_ns,
             path,
             bytes,
         },
         Err(error) => unread(error.to_string()),
+    }
+}
+
+fn foreign_entry(source: &dyn Source, bytes: u64) -> RecordingEntry {
+    let (about, streams) = (source.about(), source.streams());
+    let seconds =
+        |stream: &SourceStream| stream.end_index.saturating_sub(stream.first_index) as f64 / stream.spec.rate.hz();
+    RecordingEntry {
+        path: about.path.clone(),
+        bytes,
+        duration_s: Some(streams.iter().map(seconds).fold(0.0, f64::max)),
+        channels: streams.iter().map(|stream| stream.spec.channels.len()).sum(),
+        remark: about.format.clone(),
+        is_fine: true,
+        start_unix_ns: about.start_unix_ns.unwrap_or(0),
     }
 }
 
@@ -87,7 +125,7 @@ fn remark(info: &RecordingInfo) -> String {
         (true, _) => "degraded".into(),
         (_, false) => "not closed".into(),
         _ if info.repair.is_some() => "repaired".into(),
-        _ => "closed".into(),
+        _ => CLOSED.into(),
     }
 }
 
@@ -248,4 +286,40 @@ fn quoted(names: &[String]) -> String {
         return "nothing".into();
     }
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use wavedeck_formats::{ExportOptions, Format, export_file};
+
+    use super::*;
+
+    #[test]
+    fn recordings_of_other_programs_are_listed_and_tables_are_not() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings/sample.mcap");
+        std::fs::copy(&sample, dir.path().join("own.mcap")).expect("copied");
+        let source = wavedeck_formats::open(&sample).expect("a recording");
+        let options = ExportOptions { counts: true, ..ExportOptions::default() };
+        for (name, format) in [("night.bdf", Format::Bdf), ("sound.WAV", Format::Wav), ("table.csv", Format::Csv)] {
+            let path = dir.path().join(name);
+            export_file(&*source, format, &options, &path, false, &mut |_| ControlFlow::Continue(())).expect("written");
+        }
+        std::fs::write(dir.path().join("broken.edf"), "nothing").expect("written");
+        std::fs::write(dir.path().join("notes.txt"), "nothing").expect("written");
+
+        let mut entries = list(dir.path());
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        let told = |entry: &RecordingEntry| {
+            let name = entry.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            (name, entry.duration_s.map(|seconds| (seconds * 10.0).round() / 10.0), entry.channels, entry.is_fine)
+        };
+        let told: Vec<_> = entries.iter().map(told).collect();
+        let all = |name: &str| (name.to_owned(), Some(24.7), 8, true);
+        let broken = ("broken.edf".to_owned(), None, 0, false);
+        assert_eq!(told, [broken, all("night.bdf"), all("own.mcap"), all("sound.WAV")], "{entries:?}");
+        assert!(entries[1].remark.starts_with("BDF") && entries[3].remark == "WAV", "{entries:?}");
+    }
 }

@@ -121,6 +121,10 @@ impl Teller<'_> {
         let first = self.next_log;
         for entry in snapshot.log.iter().filter(|entry| entry.number >= first) {
             self.next_log = entry.number + 1;
+            // Who typed it has been answered.
+            if entry.text.starts_with("asked to ") && entry.text.ends_with(&format!(" by {PLAIN}")) {
+                continue;
+            }
             let level = match entry.level {
                 Level::Info => "INFO",
                 Level::Warn => "WARN",

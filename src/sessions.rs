@@ -123,13 +123,13 @@ pub fn ask(name: &str, page: &str) -> anyhow::Result<Value> {
 
 /// Where the sessions of this user may be: the folder for new ones first. All are of this user and closed to others.
 ///
-/// A login has `$XDG_RUNTIME_DIR`; a job of cron, or a shell by `su`, often has not, and yet looks for the same sessions. A
-/// folder other than the usual one is meant to stand alone.
+/// A login has `$XDG_RUNTIME_DIR`; a job of cron has not, and a shell by `su` has another's, and yet they look for the same
+/// sessions. A folder that is no login's is meant to stand alone.
 fn folders() -> anyhow::Result<Vec<PathBuf>> {
     let own = rustix::process::geteuid().as_raw();
     let usual = PathBuf::from(format!("/run/user/{own}"));
     let given = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute() && dir.is_dir());
-    if let Some(given) = given.filter(|given| *given != usual) {
+    if let Some(given) = given.filter(|given| !given.starts_with("/run/user")) {
         return Ok(vec![closed(given.join("wavedeck"))?]);
     }
     let in_temp = std::env::temp_dir().join(format!("wavedeck-{own}"));

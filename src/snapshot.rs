@@ -137,8 +137,10 @@ pub struct RecordingEntry {
     pub duration_s: Option<f64>,
     /// Channels over all streams.
     pub channels: usize,
-    /// `closed`, `not closed`, `degraded`, or why it could not be read.
+    /// `closed`, `not closed`, `degraded`; for a file of another program its format; or why it could not be read.
     pub remark: String,
+    /// Nothing is odd about it.
+    pub is_fine: bool,
     /// Wall time of the start in nanoseconds since 1970-01-01 UTC.
     pub start_unix_ns: u64,
 }

@@ -285,24 +285,21 @@ impl Record {
                 }
                 Err(error) => {
                     let text = explained(&error);
-                    ctx.note(Level::Error, text.as_str());
                     failure = Some(failure.map_or(text.clone(), |why| format!("{why}; {text}")));
                 }
             }
         }
-        if let Some(path) = last.as_ref().map(|last| last.path.display()) {
-            match &failure {
-                None => ctx.note(Level::Info, format!("finished {path}")),
-                Some(why) if is_confirmed => {
-                    ctx.note(Level::Error, format!("{why}; what was recorded is whole: {path}"));
-                }
-                Some(why) => ctx.note(
-                    Level::Error,
-                    format!(
-                        "{why}; the disk has not confirmed the end of {path}: copy it to another while it is there"
-                    ),
-                ),
+        match (last.as_ref().map(|last| last.path.display()), &failure) {
+            (Some(path), None) => ctx.note(Level::Info, format!("finished {path}")),
+            (Some(path), Some(why)) if is_confirmed => {
+                ctx.note(Level::Error, format!("{why}; what was recorded is whole: {path}"));
             }
+            (Some(path), Some(why)) => {
+                let what = "copy it to another while it is there";
+                ctx.note(Level::Error, format!("{why}; the disk has not confirmed the end of {path}: {what}"));
+            }
+            (None, Some(why)) => ctx.note(Level::Error, why.as_str()),
+            (None, None) => {}
         }
         if lost > 0 {
             ctx.note(Level::Warn, format!("the recording lacks {lost} samples; its ledger says where"));

@@ -38,8 +38,8 @@ pub(super) fn path_of(dir: &Path, name: &str) -> Result<PathBuf, &'static str> {
     if name.is_empty() || name.contains(['/', '\\', '\0']) || name.starts_with('.') {
         return Err("must be a file name in the recordings folder, without folders before it");
     }
-    if !library::is_named_as_recording(Path::new(name)) {
-        return Err("must end in .mcap or .mcap.part");
+    if !library::is_listed(Path::new(name)) {
+        return Err("must end in .mcap, .mcap.part, .edf, .bdf or .wav");
     }
     let path = dir.join(name);
     let is_file = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());

@@ -199,6 +199,7 @@ pub(crate) fn entry(name: &str) -> crate::snapshot::RecordingEntry {
         duration_s: Some(763.0),
         channels: 8,
         remark: "closed".into(),
+        is_fine: true,
         start_unix_ns: 1_795_442_531_000_000_000,
     }
 }

@@ -1,7 +1,7 @@
 //! Reads a recording, closed or not.
 use std::{
     fs::{self, File},
-    io::{ErrorKind, Read},
+    io::{self, ErrorKind, Read},
     path::Path,
     sync::Arc,
 };
@@ -357,14 +357,12 @@ impl Inner {
 /// Opens a file for reading that begins as an MCAP file does.
 pub(crate) fn open_source(path: &Path) -> Result<Source, ReadError> {
     let owned = || path.to_owned();
-    let io_error = |source| ReadError::Io { action: "open", path: owned(), source };
-    let about = match fs::metadata(path) {
-        Ok(about) => about,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(ReadError::Missing { path: owned() });
-        }
-        Err(error) => return Err(io_error(error)),
+    // It may also vanish between two looks, when another program gives it its final name.
+    let io_error = |source: io::Error| match source.kind() {
+        ErrorKind::NotFound => ReadError::Missing { path: owned() },
+        _ => ReadError::Io { action: "open", path: owned(), source },
     };
+    let about = fs::metadata(path).map_err(io_error)?;
     if about.is_dir() {
         return Err(ReadError::Directory { path: owned() });
     }

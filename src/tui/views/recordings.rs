@@ -50,7 +50,7 @@ pub(in super::super) fn render(frame: &mut Frame<'_>, area: Rect, scene: &Scene<
         };
         let role = match at == library.chosen {
             true => Role::Chosen,
-            false if entry.remark != "closed" => Role::Warn,
+            false if !entry.is_fine => Role::Warn,
             false => Role::Text,
         };
         let text = format!("{} {}", pen::left(mark, 1, theme), described(entry, name_width, with_start, theme));
