@@ -86,7 +86,7 @@ fn entry(path: PathBuf) -> RecordingEntry {
     if is_named_as_foreign(&path) {
         return match wavedeck_formats::open(&path) {
             Ok(source) => foreign_entry(&*source, bytes),
-            Err(error) => unread(error.to_string()),
+            Err(error) => unread(format!("unreadable: {error}")),
         };
     }
     match Recording::open(&path).and_then(|recording| RecordingInfo::of(&recording)) {
@@ -99,7 +99,7 @@ fn entry(path: PathBuf) -> RecordingEntry {
             path,
             bytes,
         },
-        Err(error) => unread(error.to_string()),
+        Err(error) => unread(format!("unreadable: {error}")),
     }
 }
 

@@ -97,7 +97,9 @@ fn fuzz(seconds: &str) -> anyhow::Result<()> {
     let host = host()?;
     run(&format!("cargo +nightly build --release --manifest-path fuzz/Cargo.toml --target {host}"), &settings)?;
     std::fs::create_dir_all("target/fuzz/corpus").context("target/fuzz/corpus")?;
-    let limits = format!("-max_total_time={seconds} -max_len=4096 -timeout=5 -artifact_prefix=target/fuzz/");
+    let limits = format!(
+        "-max_total_time={seconds} -max_len=4096 -timeout=5 -verbosity=0 -print_final_stats=1 -artifact_prefix=target/fuzz/"
+    );
     run(&format!("target/fuzz/{host}/release/messages {limits} target/fuzz/corpus fuzz/seeds"), &[])
 }
 
