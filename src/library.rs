@@ -90,15 +90,18 @@ fn entry(path: PathBuf) -> RecordingEntry {
         };
     }
     match Recording::open(&path).and_then(|recording| RecordingInfo::of(&recording)) {
-        Ok(info) => RecordingEntry {
-            duration_s: Some(info.duration_s),
-            channels: info.streams.iter().map(|stream| stream.channels.len()).sum(),
-            remark: remark(&info),
-            is_fine: remark(&info) == CLOSED,
-            start_unix_ns: info.start_unix_ns,
-            path,
-            bytes,
-        },
+        Ok(info) => {
+            let remark = remark(&info);
+            RecordingEntry {
+                duration_s: Some(info.duration_s),
+                channels: info.streams.iter().map(|stream| stream.channels.len()).sum(),
+                is_fine: remark == CLOSED,
+                remark,
+                start_unix_ns: info.start_unix_ns,
+                path,
+                bytes,
+            }
+        }
         Err(error) => unread(format!("unreadable: {error}")),
     }
 }

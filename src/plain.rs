@@ -19,7 +19,7 @@ use self::{
     values::Values,
 };
 use crate::{
-    session::{PLAIN, Session},
+    session::{PLAIN, Session, is_asked_by},
     signals::Signals,
     snapshot::Snapshot,
     summary::EndedBy,
@@ -122,7 +122,7 @@ impl Teller<'_> {
         for entry in snapshot.log.iter().filter(|entry| entry.number >= first) {
             self.next_log = entry.number + 1;
             // Who typed it has been answered.
-            if entry.text.starts_with("asked to ") && entry.text.ends_with(&format!(" by {PLAIN}")) {
+            if is_asked_by(&entry.text, PLAIN) {
                 continue;
             }
             let level = match entry.level {

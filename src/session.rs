@@ -82,6 +82,33 @@ pub enum Request {
     Live,
 }
 
+impl Request {
+    /// Of what the log tells who asked for it, since several may hold the keys: where it belongs, and the verb.
+    fn told(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Pause => Some(("pipeline", "pause")),
+            Self::Resume => Some(("pipeline", "resume")),
+            Self::RecordStart { .. } => Some(("recording", "start")),
+            Self::RecordPause => Some(("recording", "pause")),
+            Self::RecordResume => Some(("recording", "resume")),
+            Self::RecordFinish => Some(("recording", "finish")),
+            _ => None,
+        }
+    }
+}
+
+/// What the log says of a request of [`Request::told`].
+fn asked(what: &str, by: &str) -> String {
+    format!("asked to {what} by {by}")
+}
+
+/// True if a line of the log says no more than that somebody asked for something.
+pub fn is_asked_by(text: &str, by: &str) -> bool {
+    text.strip_prefix("asked to ")
+        .and_then(|rest| rest.split_once(' '))
+        .is_some_and(|(what, _)| text == asked(what, by))
+}
+
 /// What is recorded from the first sample on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum FromStart {
@@ -247,34 +274,17 @@ impl Session {
         let current = self.current();
         let runtime = &current.runtime;
         tracing::debug!(by, ?request, "request");
+        let told = request.told();
         match request {
             Request::Pause | Request::Resume if !matches!(runtime.state(), Running | Paused) => {
                 return Err(SessionError::State("the pipeline has ended: there is nothing to pause or resume".into()));
             }
-            Request::Pause => {
-                runtime.pause();
-                self.asked("pipeline", "pause", by);
-            }
-            Request::Resume => {
-                runtime.resume();
-                self.asked("pipeline", "resume", by);
-            }
-            Request::RecordStart { name } => {
-                runtime.start_recording(|| session_info(runtime, name))?;
-                self.asked("recording", "start", by);
-            }
-            Request::RecordPause => {
-                runtime.record(&RecordCommand::Pause)?;
-                self.asked("recording", "pause", by);
-            }
-            Request::RecordResume => {
-                runtime.record(&RecordCommand::Resume)?;
-                self.asked("recording", "resume", by);
-            }
-            Request::RecordFinish => {
-                runtime.record(&RecordCommand::Finish)?;
-                self.asked("recording", "finish", by);
-            }
+            Request::Pause => runtime.pause(),
+            Request::Resume => runtime.resume(),
+            Request::RecordStart { name } => runtime.start_recording(|| session_info(runtime, name))?,
+            Request::RecordPause => runtime.record(&RecordCommand::Pause)?,
+            Request::RecordResume => runtime.record(&RecordCommand::Resume)?,
+            Request::RecordFinish => runtime.record(&RecordCommand::Finish)?,
             Request::Marker { label } => {
                 let label: String = label.trim().chars().take(200).collect();
                 runtime.record(&RecordCommand::Marker {
@@ -316,12 +326,10 @@ impl Session {
                 self.swap(&home)?;
             }
         }
+        if let Some((from, what)) = told {
+            self.inner.journal.add(Level::Info, from, asked(what, by));
+        }
         Ok(Response::Done)
-    }
-
-    /// Writes into the log who asked for what: several may hold the keys.
-    fn asked(&self, from: &str, what: &str, by: &str) {
-        self.inner.journal.add(Level::Info, from, format!("asked to {what} by {by}"));
     }
 
     /// Copies everything that can be shown but waveforms.

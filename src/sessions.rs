@@ -52,16 +52,11 @@ pub fn publish(bound: &mut Bound, name: &str) -> anyhow::Result<String> {
     bail!("there are {MOST_OF_A_NAME} sessions named `{wanted}` already in {}", dir.display())
 }
 
-/// Names of the sessions that run, in order.
+/// The sessions that run, by name, with their sockets.
 ///
 /// # Errors
 /// When the runtime folder cannot be read.
-pub fn list() -> anyhow::Result<Vec<String>> {
-    Ok(alive()?.into_keys().collect())
-}
-
-/// The sessions that run, by name, with their sockets.
-fn alive() -> anyhow::Result<BTreeMap<String, PathBuf>> {
+pub fn alive() -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let mut alive = BTreeMap::new();
     for dir in folders()? {
         let entries = fs::read_dir(&dir).with_context(|| format!("folder {}", dir.display()))?;
@@ -104,13 +99,12 @@ pub fn find(name: Option<&str>) -> anyhow::Result<Target> {
     Ok(Target::Socket { name, path })
 }
 
-/// Asks a session of this machine for a page of its port, such as `/api/telemetry`. It takes no notice of that.
+/// Asks the session at a socket for a page of its port, such as `/api/telemetry`. It takes no notice of that.
 ///
 /// # Errors
 /// When it does not answer, or not with what was asked for.
-pub fn ask(name: &str, page: &str) -> anyhow::Result<Value> {
-    let path = alive()?.remove(name).context("it has ended")?;
-    let mut stream = UnixStream::connect(path)?;
+pub fn ask(socket: &Path, page: &str) -> anyhow::Result<Value> {
+    let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     write!(stream, "GET {page} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;

@@ -1,5 +1,6 @@
 //! `sessions`, `attach` and `stop`: sessions that run elsewhere.
 use std::{
+    path::Path,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -26,18 +27,18 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// `sessions`
 pub(super) fn list(args: &SessionsArgs) -> Result<Exit, Failure> {
-    let known = |name: &str| -> anyhow::Result<Value> {
-        let (session, telemetry) = (sessions::ask(name, "/api/session")?, sessions::ask(name, "/api/telemetry")?);
+    let known = |name: &str, socket: &Path| -> anyhow::Result<Value> {
+        let (session, telemetry) = (sessions::ask(socket, "/api/session")?, sessions::ask(socket, "/api/telemetry")?);
         Ok(json!({
             "name": name, "pid": session["pid"], "pipeline": telemetry["name"], "state": telemetry["pipeline"],
             "recording": telemetry["recording"], "uptime_s": telemetry["uptime_s"],
             "lost_samples": telemetry["lost_samples"], "file": telemetry["recorder"]["path"],
         }))
     };
-    let names = sessions::list()?;
-    let entries = names
-        .iter()
-        .map(|name| known(name).unwrap_or_else(|error| json!({ "name": name, "error": format!("{error:#}") })));
+    let alive = sessions::alive()?;
+    let entries = alive.iter().map(|(name, socket)| {
+        known(name, socket).unwrap_or_else(|error| json!({ "name": name, "error": format!("{error:#}") }))
+    });
     let entries: Vec<Value> = entries.collect();
     if args.json {
         super::print_json(&entries)?;
@@ -93,7 +94,7 @@ pub(super) fn stop(args: &StopArgs) -> Result<Exit, Failure> {
     drop(session);
     // Its socket goes first, the process when everything is on the disk.
     let begin = Instant::now();
-    while sessions::list()?.contains(&args.name) || pid.is_some_and(is_running) {
+    while sessions::alive()?.contains_key(&args.name) || pid.is_some_and(is_running) {
         if begin.elapsed() > STOP_PATIENCE {
             let text =
                 format!("`{}` has not ended within {} s; it may still be writing", args.name, STOP_PATIENCE.as_secs());

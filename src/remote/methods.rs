@@ -1,5 +1,5 @@
 //! What each method does: requests of the session, and what this client wants to be told.
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
 use wavedeck_api::{
@@ -25,10 +25,10 @@ use crate::{
 /// Time that a recorder may take to open, pause or finish its file; after that the answer says how far it is.
 const RECORDER_PATIENCE: Duration = Duration::from_secs(5);
 /// How often telemetry may be sent, in Hz.
-const TELEMETRY_HZ: std::ops::RangeInclusive<f64> = 0.1..=10.0;
+const TELEMETRY_HZ: RangeInclusive<f64> = 0.1..=10.0;
 
 /// For how long data may wait for a client that wants it to be new, in seconds.
-const MAX_AGE_S: std::ops::RangeInclusive<f64> = 0.1..=60.0;
+const MAX_AGE_S: RangeInclusive<f64> = 0.1..=60.0;
 
 /// A client that calls.
 pub(super) struct Caller<'a> {
@@ -241,13 +241,7 @@ impl Caller<'_> {
             (None, Some(_)) => Wish::Columns(whole(params, "columns", 1..=1_000_000)?.unsigned_abs()),
             (None, None) => Wish::Everything,
         };
-        let max_age = match params.get("max_age_s").map(|_| number(params, "max_age_s")) {
-            Some(age) if !MAX_AGE_S.contains(&age) => {
-                let (low, high) = (MAX_AGE_S.start(), MAX_AGE_S.end());
-                return Err(RpcError::params(format!("`max_age_s` must be within {low}..={high} s, got {age}")));
-            }
-            age => age.map(Duration::from_secs_f64),
-        };
+        let max_age = within(params, "max_age_s", &MAX_AGE_S, "s")?.map(Duration::from_secs_f64);
         let mut streams = self.hub.streams();
         let most = self.hub.limits.subscriptions;
         if streams.numbers_of(self.client).len() >= most {
@@ -265,11 +259,7 @@ impl Caller<'_> {
         match name {
             "get" => return Ok(views::telemetry(self.session())),
             "subscribe" => {
-                let hz = params.get("hz").map_or(1.0, |_| number(params, "hz"));
-                if !TELEMETRY_HZ.contains(&hz) {
-                    let (low, high) = (TELEMETRY_HZ.start(), TELEMETRY_HZ.end());
-                    return Err(RpcError::params(format!("`hz` must be within {low}..={high} Hz, got {hz}")));
-                }
+                let hz = within(params, "hz", &TELEMETRY_HZ, "Hz")?.unwrap_or(1.0);
                 self.client.wishes().telemetry = Some(Rhythm::of_hz(hz));
             }
             _ => self.client.wishes().telemetry = None,
@@ -368,6 +358,17 @@ fn number(params: &Params, name: &str) -> f64 {
     params.get(name).and_then(Value::as_f64).unwrap_or_default()
 }
 
+/// A number in that range; `None` if it was left out.
+fn within(params: &Params, name: &str, range: &RangeInclusive<f64>, unit: &str) -> Result<Option<f64>, RpcError> {
+    match params.get(name).map(|_| number(params, name)) {
+        Some(number) if !range.contains(&number) => {
+            let (low, high) = (range.start(), range.end());
+            Err(RpcError::params(format!("`{name}` must be within {low}..={high} {unit}, got {number}")))
+        }
+        number => Ok(number),
+    }
+}
+
 fn not_negative(params: &Params, name: &str) -> Result<f64, RpcError> {
     match number(params, name) {
         number if (0.0..=1e9).contains(&number) => Ok(number),
@@ -375,7 +376,7 @@ fn not_negative(params: &Params, name: &str) -> Result<f64, RpcError> {
     }
 }
 
-fn whole(params: &Params, name: &str, range: std::ops::RangeInclusive<i64>) -> Result<i64, RpcError> {
+fn whole(params: &Params, name: &str, range: RangeInclusive<i64>) -> Result<i64, RpcError> {
     let number = number(params, name);
     let whole = number as i64;
     if range.contains(&whole) {

@@ -8,11 +8,9 @@ use std::{
 };
 
 use serde_json::json;
-use wavedeck_api::handle::RecordingState;
-use wavedeck_recording::Recording;
 
 use crate::{
-    common::{GENEROUS, only_recording, wait_until},
+    common::GENEROUS,
     rig::{Client, Deck},
 };
 
@@ -56,13 +54,7 @@ fn a_crowd_of_slow_dead_and_hostile_clients_costs_a_recording_nothing() {
     // A quarter of a megabyte for each of them, and what the system and the clients of this test hold.
     assert!(grown < 300 << 20, "{} MB more than before", grown >> 20);
 
-    owner.call("record.stop", json!({}));
-    wait_until("the end", || deck.session.recording_state() == RecordingState::Idle);
-    let snapshot = deck.session.snapshot();
-    assert_eq!((snapshot.lost_samples, snapshot.recorder.map(|recorder| recorder.lost_samples)), (0, Some(0)));
-    drop(owner);
-    let home = deck.close();
-    Recording::open(only_recording(home.path())).expect("a recording");
+    deck.close_with_whole_recording(owner);
 }
 
 /// Takes its frames in small bites, and wants to hear of what it has missed.

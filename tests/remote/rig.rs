@@ -13,9 +13,11 @@ use wavedeck::{
     remote::{self, Port, PortOptions},
     session::{FromStart, Session},
 };
+use wavedeck_api::handle::RecordingState;
 use wavedeck_plane::{PipelineConfig, StageRegistry};
+use wavedeck_recording::Recording;
 
-use crate::common::{GENEROUS, wait_until};
+use crate::common::{GENEROUS, only_recording, wait_until};
 
 /// A session with an open port; recordings go to `home`.
 pub(crate) struct Deck {
@@ -76,6 +78,17 @@ impl Deck {
         assert!(closing.report.stuck.is_empty() && closing.errors.is_empty(), "{closing:?}");
         assert_eq!(closing.faults, 0);
         self.home
+    }
+
+    /// The client finishes the recording, of which nothing may be missing, and everything ends.
+    pub(crate) fn close_with_whole_recording(self, mut client: Client) {
+        client.call("record.stop", json!({}));
+        wait_until("the end", || self.session.recording_state() == RecordingState::Idle);
+        let snapshot = self.session.snapshot();
+        assert_eq!((snapshot.lost_samples, snapshot.recorder.map(|recorder| recorder.lost_samples)), (0, Some(0)));
+        drop(client);
+        let home = self.close();
+        Recording::open(only_recording(home.path())).expect("a recording");
     }
 }
 
