@@ -209,9 +209,7 @@ fn gaps_text(history: &History, sweep: &Sweep, is_far: bool) -> (String, Role) {
     let unseen: u64 = here(Why::Unseen).map(|gap| gap.samples).sum();
     match (lost, unseen) {
         (0, 0) => (String::new(), Role::Dim),
-        (0, _) if is_far => {
-            (format!("{unseen} samples were not shown: the link is too slow for all of them"), Role::Dim)
-        }
+        (0, _) if is_far => (format!("{unseen} samples were not shown: the link is too slow"), Role::Dim),
         (0, _) => (format!("{unseen} samples were not shown: the screen did not keep up"), Role::Dim),
         _ => (format!("{lost} samples are missing on this screen"), Role::Bad),
     }
